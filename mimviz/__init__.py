@@ -1,0 +1,48 @@
+"""mimviz: hide patches of a picture and see what a masked model makes of it; look into a ViT; train a little, inline.
+
+The public names are listed in `_HOMES` and imported on first use, so `import mimviz` costs milliseconds and loads no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Grid": "core", "Mask": "core", "Heatmap": "core", "Picture": "core", "Outcome": "core",
+    "image": "data", "images": "data",
+    "Encoder": "vit", "encoder": "vit",
+    "MaskedModel": "grammar",
+    "fit": "train",
+    "load_mim": "zoo",
+    "MaskPainter": "widgets",
+}  # fmt: skip
+_PACKAGES = ("core", "data", "vit", "grammar", "recipes", "train", "zoo", "plot", "widgets", "lab")
+
+__all__ = [*_HOMES, "recipes", "grammar", "__version__"]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    elif name in _PACKAGES:
+        value = import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"mimviz has no {name!r}; it has {', '.join(sorted([*_HOMES, *_PACKAGES]))}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES, *_PACKAGES])
+
+
+if TYPE_CHECKING:  # what editors and type checkers see
+    from . import core, data, grammar, plot, recipes, train, vit, widgets, zoo
+    from .core import Grid, Heatmap, Mask, Outcome, Picture
+    from .data import image, images
+    from .grammar import MaskedModel
+    from .train import fit
+    from .vit import Encoder, encoder
+    from .widgets import MaskPainter
+    from .zoo import load_mim

@@ -1,0 +1,9 @@
+"""The values that everything else speaks in: Grid, Mask, Heatmap, Picture, Outcome."""
+
+from .grid import Grid
+from .heatmap import Heatmap
+from .mask import Mask, keep_count
+from .outcome import Outcome
+from .picture import Picture
+
+__all__ = ["Grid", "Heatmap", "Mask", "Outcome", "Picture", "keep_count"]

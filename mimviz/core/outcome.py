@@ -1,0 +1,168 @@
+"""All that one step of masked image modelling produced."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .grid import Grid
+from .heatmap import Heatmap
+from .mask import Mask
+from .picture import Picture
+
+
+@dataclass(frozen=True)
+class View:
+    """How a guess becomes a picture: `pixels(guess)`, (B, N, D) → (B, N, patch² · 3), is on the scale of `images`.
+
+    `images` (B, 3, H, W) are the pictures as the model got them, normalized with `mean` and `std` (three numbers each).
+    """
+
+    images: Tensor
+    grid: Grid
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    pixels: Callable[[Tensor], Tensor]
+    note: str = ""
+    leaks: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one step produced, whichever recipe made it.
+
+    `guess` and `truth` are (B, M, D), `patch_loss` is (B, M) and `where` (B, M) says which patches these M rows speak of; M is N
+    for decoders that guess everywhere. `view` is there for targets that can be drawn.
+    """
+
+    mask: Mask
+    guess: Tensor
+    truth: Tensor
+    patch_loss: Tensor
+    where: Tensor
+    view: View | None = None
+
+    @property
+    def loss(self) -> Tensor | float:
+        """The mean of `patch_loss` over the patches to be predicted: a scalar tensor while it carries a gradient, else a float."""
+        wanted = self.mask.predict.gather(1, self.where)
+        if not wanted.any():
+            raise ValueError("no patch is to be predicted, so there is no loss: hide at least one patch")
+        mean = (self.patch_loss * wanted).sum() / wanted.sum()
+        return mean if mean.requires_grad else float(mean)
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    def __getitem__(self, index: int) -> Outcome:
+        """The same for one picture of the batch."""
+        cut = slice(index, index + 1) if index != -1 else slice(-1, None)
+        view = self.view and replace(self.view, images=self.view.images[cut], pixels=_one(self._drawn, cut))
+        rows = (x[cut] for x in (self.guess, self.truth, self.patch_loss, self.where))
+        return Outcome(self.mask[index], *rows, view)
+
+    # --- pictures, for targets that are pixels ---
+
+    @property
+    def picture(self) -> Picture:
+        """The whole reconstruction, also where the patches were visible (there the loss never looked, see MAE)."""
+        return self._shown(self._drawn)
+
+    @property
+    def pasted(self) -> Picture:
+        """The visible patches as they are, the guess in the hidden ones."""
+        return self._shown(self._pasted)
+
+    @property
+    def original(self) -> Picture:
+        """What the model got."""
+        return self._shown(self._patches)
+
+    @property
+    def masked(self) -> Picture:
+        """What the model saw; hidden patches mid-grey."""
+        view = self._drawable
+        rgb = self._rgb(self._patches).masked_fill(self.mask.hidden[..., None], 0.5)
+        return Picture(view.grid.unpatchify(rgb)[self._only].permute(1, 2, 0).cpu().numpy())
+
+    @cached_property
+    def error(self) -> Heatmap:
+        """(B, rows, cols): root mean square error per patch of the pasted picture, RGB in 0..1; exactly 0 where visible."""
+        squared = (self._rgb(self._pasted) - self._rgb(self._patches)).square().mean(-1)
+        values = squared.sqrt().reshape(-1, *self._drawable.grid.shape)
+        return Heatmap(values, by="root mean square error per patch of the pasted picture, RGB 0..1")
+
+    @property
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio over the hidden pixels in dB, RGB clipped to 0..1; infinite where the guess is perfect."""
+        squared = (self._rgb(self._pasted) - self._rgb(self._patches)).square().mean(-1)[self.mask.hidden]
+        error = float(squared.mean()) if squared.numel() else 0.0
+        return -10 * math.log10(error) if error else math.inf
+
+    @property
+    def note(self) -> str:
+        """How the statistics of hidden patches were obtained; empty for a model that predicts plain pixels."""
+        return self.view.note if self.view else ""
+
+    @property
+    def leaks(self) -> bool:
+        """Whether these pictures were drawn with knowledge of the hidden pixels."""
+        return bool(self.view and self.view.leaks)
+
+    def plot(self):
+        """A matplotlib figure: original, masked, reconstruction, pasted, error."""
+        from ..plot import show_outcome
+
+        return show_outcome(self)
+
+    # --- inside ---
+
+    @property
+    def _drawable(self) -> View:
+        if self.view is None:
+            raise ValueError("this recipe predicts no pixels, so its guess is no picture: look at outcome.patch_loss instead")
+        return self.view
+
+    @cached_property
+    def _patches(self) -> Tensor:
+        return self._drawable.grid.patchify(self._drawable.images)
+
+    @cached_property
+    def _drawn(self) -> Tensor:
+        """(B, N, patch² · 3) on the images' scale; where nothing was guessed the image itself."""
+        guess = self.guess.detach()
+        rows = self.where[..., None].expand_as(guess)
+        everywhere = guess.new_zeros(len(self), self.mask.hidden.shape[1], guess.shape[-1]).scatter(1, rows, guess)
+        guessed = torch.zeros_like(self.mask.hidden).scatter(1, self.where, True)
+        drawn = self._drawable.pixels(everywhere).to(self._patches.dtype)
+        return torch.where(guessed[..., None], drawn, self._patches)
+
+    @cached_property
+    def _pasted(self) -> Tensor:
+        return torch.where(self.mask.hidden[..., None], self._drawn, self._patches)
+
+    def _rgb(self, patches: Tensor) -> Tensor:
+        """Patches on the images' scale → RGB, clipped to 0..1."""
+        view = self._drawable
+        p2 = view.grid.patch**2
+        mean, std = (torch.tensor(x, dtype=patches.dtype, device=patches.device).repeat(p2) for x in (view.mean, view.std))
+        return (patches * std + mean).clamp(0, 1)
+
+    @property
+    def _only(self) -> int:
+        if len(self) != 1:
+            raise ValueError(f"this outcome is of {len(self)} pictures: take one, e.g. outcome[0].picture")
+        return 0
+
+    def _shown(self, patches: Tensor) -> Picture:
+        rgb = self._drawable.grid.unpatchify(self._rgb(patches))[self._only]
+        return Picture(rgb.permute(1, 2, 0).float().cpu().numpy())
+
+
+def _one(drawn: Tensor, cut: slice) -> Callable[[Tensor], Tensor]:
+    return lambda guess: drawn[cut]

@@ -1,0 +1,19 @@
+"""One linear layer from each token to its patch (SimMIM, Xie et al., CVPR 2022, section 3.3)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ...core import Mask
+
+
+class Linear(nn.Module):
+    """decoder(seen, mask): tokens (B, prefix + N, width) → guesses (B, N, out)."""
+
+    def __init__(self, width: int, out: int, *, prefix: int):
+        super().__init__()
+        self.prefix = prefix
+        self.head = nn.Linear(width, out)
+
+    def forward(self, seen: Tensor, mask: Mask) -> Tensor:
+        return self.head(seen[:, self.prefix :])

@@ -1,0 +1,48 @@
+"""A small transformer over the encoded patches and a mask token for each hidden one (MAE, He et al., CVPR 2022, section 3)."""
+
+from __future__ import annotations
+
+import torch
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from ...core import Grid, Mask
+from ...vit import sincos
+
+
+class Transformer(nn.Module):
+    """decoder(seen, mask): tokens (B, prefix + K, width) of the visible patches → guesses (B, N, out) for all patches."""
+
+    def __init__(self, width: int, out: int, grid: Grid, *, prefix: int, dim: int = 512, depth: int = 8, heads: int | None = None):
+        super().__init__()
+        heads = heads or max(dim // 32, 1)
+        if dim % heads or dim % 4:
+            raise ValueError(f"decoder width {dim} must divide by its {heads} heads and by 4")
+        self.grid, self.prefix = grid, prefix
+        self.embed = nn.Linear(width, dim)
+        self.token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.register_buffer("positions", sincos(grid, dim, prefix=prefix), persistent=False)
+        self.blocks = nn.Sequential(*(Block(dim, heads, qkv_bias=True, norm_layer=_norm) for _ in range(depth)))
+        self.norm = _norm(dim)
+        self.head = nn.Linear(dim, out)
+        self.apply(_init)
+        nn.init.normal_(self.token, std=0.02)
+
+    def forward(self, seen: Tensor, mask: Mask) -> Tensor:
+        x = self.embed(seen)  # (B, prefix + K, dim)
+        B, _, D = x.shape
+        ids = mask.keep_ids[..., None].expand(-1, -1, D)
+        patches = self.token.to(x.dtype).expand(B, self.grid.count, D).scatter(1, ids, x[:, self.prefix :])  # (B, N, dim)
+        x = torch.cat([x[:, : self.prefix], patches], dim=1) + self.positions
+        return self.head(self.norm(self.blocks(x)))[:, self.prefix :]  # (B, N, out)
+
+
+def _norm(dim: int) -> nn.LayerNorm:
+    return nn.LayerNorm(dim, eps=1e-6)
+
+
+def _init(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

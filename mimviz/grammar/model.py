@@ -1,0 +1,122 @@
+"""A masked model: where → how → encoder → decoder | target → loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core import Mask, Outcome, Picture
+from ..core.outcome import View
+from ..vit import Encoder
+from .targets.pixels import Statistics
+
+
+class MaskedModel(nn.Module):
+    """One sentence of the grammar as a module: call it with normalized pictures to train, `reconstruct` to look.
+
+    The words are plain attributes, so one can be exchanged: `mim.where = Units(0.6)`.
+    """
+
+    def __init__(self, encoder: Encoder, *, where: Callable, how: Callable, target: Any, decoder: nn.Module, loss: Callable, name=""):
+        super().__init__()
+        self.encoder, self.where, self.how, self.target = encoder, where, how, target
+        self.decoder, self.loss, self.name = decoder, loss, name
+
+    def forward(self, images: Tensor, mask: Mask | None = None) -> Outcome:
+        """Normalized pictures (B, 3, height, width) and a mask (or None: `where` draws one) → Outcome with a gradient."""
+        mask = self._mask(images, mask)
+        seen = self.encoder(*self.how(self.encoder.embed(images), mask))
+        guess, truth = self.decoder(seen, mask), self.target(images, mask)
+        where = torch.arange(self.grid.count, device=images.device).expand(len(images), -1)
+        return Outcome(mask, guess, truth, self.loss(guess, truth).mean(-1), where, self._view(images, mask, "visible"))
+
+    def reconstruct(
+        self, picture, mask: Mask | None = None, *, statistics: Statistics = "visible", ratio: float = 0.75, seed: int = 0
+    ) -> Outcome:
+        """What the model makes of one picture with these patches hidden (or a random share `ratio`).
+
+        picture: a Picture or whatever `mimviz.image` opens; it is scaled and centre-cropped to the model's grid.
+        mask: a Mask for one picture, or rows × cols truth values, True = hidden.
+        statistics: "visible" never reads hidden pixels; "true" de-normalizes with the true mean and spread of each hidden patch,
+        which leaks them (only for models that predict normalized patches).
+        Raises ValueError for a mask of another grid, for nothing or everything hidden, and where the model's guess is not finite.
+        """
+        if statistics not in ("visible", "true"):
+            raise ValueError(f"statistics is {statistics!r}, but 'visible' or 'true' is wanted")
+        mask = Mask.random(self.grid, ratio=ratio, seed=seed) if mask is None else mask
+        mask = self._some_hidden(mask if isinstance(mask, Mask) else Mask.from_array(mask)).to(self.device)
+        images = self.prepare(picture)
+        modes = {module: module.training for module in self.modules()}
+        try:
+            with torch.no_grad():
+                outcome = self.eval()(images, mask)
+        finally:
+            for module, training in modes.items():
+                module.training = training
+        _check_finite(outcome.guess, self.name)
+        view = self._view(images, mask, statistics)
+        return Outcome(outcome.mask, outcome.guess, outcome.truth, outcome.patch_loss, outcome.where, view)
+
+    def prepare(self, picture) -> Tensor:
+        """A picture as this model wants it: (1, 3, height, width), normalized, on its device."""
+        from ..data import image
+
+        opened = picture if isinstance(picture, Picture) else image(picture)
+        fitted = opened.fit(self.grid.height, self.grid.width)
+        return fitted.tensor(mean=self.encoder.mean, std=self.encoder.std).to(self.device, self.dtype)
+
+    @property
+    def grid(self):
+        return self.encoder.grid
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    @property
+    def normalized(self) -> bool:
+        """Whether the model predicts normalized patches, whose picture depends on `statistics`."""
+        return bool(getattr(self.target, "normalize", False))
+
+    def after_step(self) -> None:
+        """Called once after each optimizer step: the one door for slow state such as a teacher; most recipes have none."""
+
+    # --- inside ---
+
+    def _mask(self, images: Tensor, mask: Mask | None) -> Mask:
+        mask = self.where(images, self.grid) if mask is None else self.grid.check(mask).to(images.device)
+        return mask.expand(len(images))
+
+    def _some_hidden(self, mask: Mask) -> Mask:
+        N = self.grid.count
+        if (count := self.grid.check(mask).count) == 0:
+            raise ValueError(f"0 of {N} patches are hidden, so there is nothing to reconstruct: hide at least one, e.g. Mask.random(model.grid)")
+        if count == N:
+            raise ValueError(f"all {N} patches are hidden, so the model would see nothing of the picture: leave at least one visible")
+        return self.grid.check(mask)
+
+    def _view(self, images: Tensor, mask: Mask, statistics: Statistics) -> View | None:
+        if not hasattr(self.target, "pixels"):
+            return None
+        draw = partial(self.target.pixels, images=images, mask=mask, statistics=statistics)
+        enc = self.encoder
+        return View(images, enc.grid, enc.mean, enc.std, draw, self.target.note(statistics), self.target.leaks(statistics))
+
+
+def _check_finite(guess: Tensor, name: str) -> None:
+    bad = int((~torch.isfinite(guess)).sum())
+    if bad:
+        raise ValueError(
+            f"{bad} of {guess.numel()} values that {name or 'the model'} guessed are NaN or infinite: the picture or the weights hold "
+            "such values, or half precision overflowed"
+        )
+
+

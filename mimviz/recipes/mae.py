@@ -1,0 +1,22 @@
+"""Masked Autoencoders Are Scalable Vision Learners. He, Chen, Xie, Li, Dollár, Girshick. CVPR 2022. arXiv 2111.06377.
+
+The encoder sees only the visible quarter; a light decoder paints the rest. Equal to Hugging Face's ViTMAEForPreTraining on the same
+weights and noise (tests/parity/test_mae.py). Pre-train with fixed positions: encoder(..., positions="sincos").
+"""
+
+from __future__ import annotations
+
+from ..grammar import MaskedModel
+from ..grammar.decoders import Transformer
+from ..grammar.how import Drop
+from ..grammar.losses import squared
+from ..grammar.targets import Pixels
+from ..grammar.where import Highest
+from ..vit import Encoder
+
+
+def mae(encoder: Encoder, *, ratio=0.75, normalize=True, dim=512, depth=8, heads=None) -> MaskedModel:
+    """dim, depth, heads: of the decoder (512, 8, 16 in the paper). normalize: predict each patch minus its mean, over its spread."""
+    target = Pixels(encoder.grid, normalize=normalize)
+    decoder = Transformer(encoder.width, target.width, encoder.grid, prefix=encoder.prefix, dim=dim, depth=depth, heads=heads)
+    return MaskedModel(encoder, where=Highest(ratio), how=Drop(), target=target, decoder=decoder, loss=squared, name="mae")
