@@ -2,6 +2,9 @@
 
 from .batches import Batches
 from .folder import load_images, read_folder
+from .open import image
 from .parquet import Pictures, read_parquet
+from .planted import planted
+from .sample import credits, images
 
-__all__ = ["Batches", "Pictures", "load_images", "read_folder", "read_parquet"]
+__all__ = ["Batches", "Pictures", "credits", "image", "images", "load_images", "planted", "read_folder", "read_parquet"]

@@ -84,7 +84,7 @@ class Batches:
         rng = np.random.default_rng([self.seed, 1, step])
         count, _, height, width = images.shape
         area = rng.uniform(*self.scale, count)
-        root = np.sqrt(np.exp(rng.uniform(*np.log(self.ratio), count)))
+        root = np.sqrt(np.exp(rng.uniform(np.log(self.ratio[0]), np.log(self.ratio[1]), count)))
         # As fractions of the sides. A box that would stick out is cut to the picture, where torchvision draws again.
         w = np.minimum(np.sqrt(area * height / width) * root, 1)
         h = np.minimum(np.sqrt(area * width / height) / root, 1)

@@ -68,7 +68,7 @@ def gather(rows: Iterator[Row], *, count: int, size: int | tuple[int, int], limi
 
 def _decoded(row: Row, size: tuple[int, int]) -> np.ndarray | str:
     try:
-        return thumbnail(row.data(), size, name=row.name).copy()  # torch wants writable memory
+        return thumbnail(row.data(), size, name=row.name)
     except (ValueError, OSError) as err:
         return str(err)
 
@@ -84,7 +84,7 @@ def _report(broken: list[str], good: int) -> None:
 def _files(paths: Paths) -> list[str]:
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     files: list[str] = []
-    for each in map(os.fspath, given):
+    for each in [os.fspath(path) for path in given]:
         found = [each] if os.path.isfile(each) else sorted(glob.glob(os.path.expanduser(each)))
         if not found:
             raise FileNotFoundError(f"{each!r} matches no file, but Parquet files are needed (now in {os.getcwd()})")
