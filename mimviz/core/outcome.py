@@ -66,6 +66,11 @@ class Outcome:
         rows = (x[cut] for x in (self.guess, self.truth, self.patch_loss, self.where))
         return Outcome(self.mask[index], *rows, view)
 
+    def detached(self) -> Outcome:
+        """The same without the graph behind it."""
+        rows = (x.detach() for x in (self.guess, self.truth, self.patch_loss))
+        return Outcome(self.mask, *rows, self.where, self.view)
+
     # --- pictures, for targets that are pixels ---
 
     @property

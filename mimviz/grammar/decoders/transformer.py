@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from ...core import Grid, Mask
 from ...vit import sincos
+
+_norm = partial(nn.LayerNorm, eps=1e-6)
 
 
 class Transformer(nn.Module):
@@ -35,10 +39,6 @@ class Transformer(nn.Module):
         patches = self.token.to(x.dtype).expand(B, self.grid.count, D).scatter(1, ids, x[:, self.prefix :])  # (B, N, dim)
         x = torch.cat([x[:, : self.prefix], patches], dim=1) + self.positions
         return self.head(self.norm(self.blocks(x)))[:, self.prefix :]  # (B, N, out)
-
-
-def _norm(dim: int) -> nn.LayerNorm:
-    return nn.LayerNorm(dim, eps=1e-6)
 
 
 def _init(module: nn.Module) -> None:

@@ -1,0 +1,156 @@
+"""The training loop as a generator: one `Step` after each step of the optimizer, and nothing else to learn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..core import Outcome
+from . import checkpoint as runs
+from .schedule import cosine
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """index from 1; loss of this step's batch; lr used; seconds since the last step; pictures in the batch; the outcome itself."""
+
+    index: int
+    loss: float
+    lr: float
+    seconds: float
+    pictures: int
+    outcome: Outcome
+
+
+def fit(
+    model: nn.Module,
+    batches: Iterable[Tensor],
+    *,
+    steps: int = 200,
+    lr: float = 1e-3,
+    warmup: int | None = None,
+    weight_decay: float = 0.05,
+    betas: tuple[float, float] = (0.9, 0.95),
+    clip: float | None = 1.0,
+    precision: Precision = "auto",
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    every: int = 500,
+) -> Iterator[Step]:
+    """Trains `model` in place on normalized pictures (B, 3, H, W) and yields a Step after each optimizer step.
+
+    AdamW, `warmup` steps (5 % unless told) then cosine to 0; bfloat16 autocast where precision is "auto" and the model is on a GPU.
+    batches: any iterable of tensors (repeated as often as needed), or an object with `.at(step)`, which makes a resumed run equal to
+    one that never stopped. checkpoint: a file written each `every` steps, at the end, and when the loop is left; read first if it is
+    there. Each step seeds its own random numbers from `seed` and leaves the caller's generator alone.
+    Raises FloatingPointError where the loss is no longer finite (the last checkpoint is kept).
+    """
+    _check(steps, lr)
+    optimizer = torch.optim.AdamW(_groups(model, weight_decay), lr=lr, betas=betas)
+    setup = {"steps": steps, "lr": lr, "seed": seed}
+    done = _resume(checkpoint, model, optimizer, setup)
+    warmup = round(steps * 0.05) if warmup is None else warmup
+    device = next(model.parameters()).device
+    batch_at = _batch_at(batches, done)
+    model.train()
+    saved = done
+    try:
+        for index in range(done, steps):
+            began = time.perf_counter()
+            rate = cosine(index, steps=steps, peak=lr, warmup=warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            images = batch_at(index).to(device, non_blocking=True)
+            outcome = _step(model, images, optimizer, clip, _autocast(device, precision), seed * 1_000_003 + index)
+            done = index + 1
+            if checkpoint and done % every == 0:
+                runs.save(checkpoint, model, optimizer, done, **setup)
+                saved = done
+            yield Step(done, float(outcome.loss), rate, time.perf_counter() - began, len(images), outcome)
+    finally:
+        if checkpoint and done > saved:
+            runs.save(checkpoint, model, optimizer, done, **setup)
+        model.eval()
+
+
+def _step(model: nn.Module, images: Tensor, optimizer, clip: float | None, autocast, seed: int) -> Outcome:
+    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        torch.manual_seed(seed)
+        with autocast:
+            outcome = model(images)
+            loss = outcome.loss
+    if not isinstance(loss, Tensor):
+        raise ValueError("the loss carries no gradient: every parameter of the model is frozen (requires_grad=False)")
+    if not torch.isfinite(loss):
+        raise FloatingPointError(f"loss is {float(loss)}: lower the learning rate, or look for NaN in the pictures")
+    loss.backward()
+    if clip is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), clip)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    if hasattr(model, "after_step"):
+        model.after_step()  # type: ignore[operator]
+    return outcome.detached()
+
+
+def _groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """Weight decay on matrices and kernels only: not on biases, norms, tokens and positions."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise ValueError("every parameter of the model is frozen (requires_grad=False): there is nothing to train")
+    decayed = [p for p in trained if p.ndim in (2, 4)]
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim not in (2, 4)], "weight_decay": 0.0},
+    ]
+
+
+def _autocast(device: torch.device, precision: Precision):
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision is {precision!r}, but 'auto', 'float32' or 'bfloat16' is wanted")
+    half = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
+
+
+def _batch_at(batches: Iterable[Tensor], done: int) -> Callable[[int], Tensor]:
+    if hasattr(batches, "at"):
+        return batches.at  # type: ignore[union-attr]
+    endless = cycle(batches) if isinstance(batches, (list, tuple)) else _again(batches)
+    for _ in range(done):
+        next(endless)
+    return lambda index: next(endless)
+
+
+def _again(batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    while True:
+        empty = True
+        for batch in batches:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError("batches ran out: a generator can be read only once, so give a list or a loader, or fewer steps")
+
+
+def _resume(checkpoint, model: nn.Module, optimizer, setup: dict) -> int:
+    if not checkpoint or not Path(checkpoint).exists():
+        return 0
+    facts = runs.load(checkpoint, model, optimizer)
+    if changed := {k: (facts.get(k), v) for k, v in setup.items() if facts.get(k) != v}:
+        told = ", ".join(f"{k} {old} (now {new})" for k, (old, new) in changed.items())
+        raise ValueError(f"{checkpoint} was begun with {told}: resume with the same values, or give another checkpoint")
+    return facts["step"]
+
+
+def _check(steps: int, lr: float) -> None:
+    if steps < 1 or not lr > 0:
+        raise ValueError(f"steps is {steps} and lr is {lr}, but both must be positive")
