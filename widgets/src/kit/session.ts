@@ -1,0 +1,144 @@
+/** The mask of one view: painting, undo and what goes over the wire. No DOM. */
+import type { AnyModel } from "@anywidget/types";
+import type { MaskPainterTraits } from "../traits";
+import { asBytes, toView } from "./binary";
+import type { Grid } from "./grid";
+import { History } from "./history";
+import { follow } from "./lifetime";
+import { type Mask, equal } from "./mask";
+
+export type PainterModel = AnyModel<MaskPainterTraits>;
+
+export class MaskSession {
+  grid: Grid = { rows: 0, cols: 0 };
+  mask: Mask = new Uint8Array(0);
+  stroke: number;
+  private changed = (): void => {}; // silent until the constructor has read the first mask
+  private readonly history = new History<Mask>();
+  private before: Mask | null = null; // the mask when the gesture began, here or in another view
+  private own = false; // the gesture is this view's
+
+  constructor(
+    private readonly model: PainterModel,
+    changed: () => void,
+    signal: AbortSignal,
+  ) {
+    this.stroke = model.get("stroke");
+    this.pull();
+    this.changed = changed;
+    for (const name of ["rows", "cols", "hidden"]) follow(model, `change:${name}`, () => this.pull(), signal);
+    follow(model, "change:dragging", () => this.settle(), signal);
+  }
+
+  get dragging(): boolean {
+    return this.own;
+  }
+  get canUndo(): boolean {
+    return this.history.canUndo;
+  }
+  get canRedo(): boolean {
+    return this.history.canRedo;
+  }
+
+  begin(): void {
+    this.before = this.mask;
+    this.own = true;
+  }
+
+  /** One step of a drag: sent at once, the host keeps only the newest. True when the mask changed. */
+  drag(mask: Mask): boolean {
+    if (!this.own || equal(mask, this.mask)) return false;
+    this.put(mask, true);
+    return true;
+  }
+
+  /** The end of a drag: from here on the exact result is wanted. */
+  release(): void {
+    if (!this.own) return;
+    this.end();
+    this.changed();
+  }
+
+  /** Take the whole drag back. */
+  cancel(): void {
+    const before = this.before;
+    if (!this.own || !before) return;
+    this.own = false;
+    this.before = null;
+    this.put(before, false);
+  }
+
+  /** A change that is not a drag: a button, a key, a loaded mask. True when the mask changed. */
+  change(mask: Mask): boolean {
+    if (this.own || equal(mask, this.mask)) return false;
+    this.history.push(this.mask);
+    this.put(mask, false);
+    return true;
+  }
+
+  undo(): void {
+    const mask = this.own ? undefined : this.history.undo(this.mask);
+    if (mask) this.put(mask, false);
+  }
+
+  redo(): void {
+    const mask = this.own ? undefined : this.history.redo(this.mask);
+    if (mask) this.put(mask, false);
+  }
+
+  private put(mask: Mask, dragging: boolean): void {
+    this.mask = mask;
+    this.stroke++;
+    performance.mark(`mimviz:stroke:${this.stroke}`);
+    this.model.set("stroke", this.stroke); // before the mask: other views tell news from echoes by it
+    this.model.set("dragging", dragging);
+    this.model.set("hidden", toView(mask));
+    this.model.save_changes();
+    this.changed();
+  }
+
+  private end(): void {
+    this.finish();
+    this.model.set("dragging", false);
+    this.model.save_changes();
+  }
+
+  private finish(): void {
+    if (this.before && !equal(this.before, this.mask)) this.history.push(this.before);
+    this.before = null;
+    this.own = false;
+  }
+
+  /** A mask set by Python or by another view of the same model. */
+  private pull(): void {
+    const grid = { rows: this.model.get("rows"), cols: this.model.get("cols") };
+    const mask = asBytes(this.model.get("hidden")).slice();
+    if (!mask.length || mask.length !== grid.rows * grid.cols) return; // the rest of the change is still to come
+    if (grid.rows !== this.grid.rows || grid.cols !== this.grid.cols) return this.restart(grid, mask);
+    if (this.model.get("stroke") < this.stroke) return; // a late echo of what was painted over since
+    this.stroke = this.model.get("stroke");
+    if (equal(mask, this.mask)) return;
+    if (this.own) this.end(); // Python's word ends the drag
+    this.before ??= this.mask;
+    this.mask = mask;
+    if (!this.model.get("dragging")) this.finish();
+    this.changed();
+  }
+
+  private settle(): void {
+    if (!this.own && !this.model.get("dragging")) {
+      this.finish();
+      this.changed();
+    }
+  }
+
+  /** Another grid: masks of the old one cannot come back. */
+  private restart(grid: Grid, mask: Mask): void {
+    this.history.clear();
+    this.before = null;
+    this.own = false;
+    this.grid = grid;
+    this.mask = mask;
+    this.changed();
+  }
+}

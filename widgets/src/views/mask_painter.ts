@@ -1,0 +1,210 @@
+/** MaskPainter: hide patches with the pointer, watch the model fill them in. */
+import type { RenderProps } from "@anywidget/types";
+import { asBytes, asFloats } from "../kit/binary";
+import type { Pixels } from "../kit/compose";
+import { decode } from "../kit/decode";
+import { Latest } from "../kit/latest";
+import { panelWidth } from "../kit/layout";
+import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
+import { count } from "../kit/mask";
+import { type Problem, type Report, readProblem, readReport } from "../kit/report";
+import { MaskSession, type PainterModel } from "../kit/session";
+import type { MaskPainterTraits } from "../traits";
+import { actions } from "./parts/actions";
+import { h, setText } from "./parts/dom";
+import { Files } from "./parts/files";
+import { Gallery } from "./parts/gallery";
+import { keyboard } from "./parts/keyboard";
+import { Settings } from "./parts/settings";
+import { ProblemArea, Status } from "./parts/status";
+import { Buttons } from "./parts/toolbar";
+import { Tools } from "./parts/tools";
+
+const GAP = 12;
+
+interface Result {
+  picture: Uint8Array<ArrayBuffer>;
+  error: Float32Array;
+  report: Report;
+}
+
+class MaskPainter {
+  private readonly root = h("div", { class: "mv-painter", "data-lm-suppress-shortcuts": "true", "data-stroke": 0, "data-exact": "false" });
+  private readonly title = h("div", { class: "mv-title" });
+  private readonly gallery = new Gallery();
+  private readonly session: MaskSession;
+  private readonly tools: Tools;
+  private readonly settings: Settings;
+  private readonly buttons: Buttons;
+  private readonly status: Status;
+  private readonly problems: ProblemArea;
+  private original: Pixels | null = null;
+  private picture: Pixels | null = null;
+  private error: Float32Array = new Float32Array(0);
+  private report: Report | null = null;
+  private chosen: number | null = null; // panel width in pixels, null = fit
+
+  constructor(
+    private readonly model: PainterModel,
+    el: HTMLElement,
+    private readonly signal: AbortSignal,
+  ) {
+    this.session = new MaskSession(model, () => this.draw(), signal);
+    this.tools = new Tools(this.session, () => this.mark());
+    this.settings = new Settings(model, this.tools, () => this.mark(), (width) => this.zoom(width), signal);
+    this.buttons = new Buttons(signal);
+    this.status = new Status(signal);
+    this.problems = new ProblemArea(signal);
+    this.assemble();
+    el.append(this.root);
+    this.listenToModel();
+    this.listenToPerson();
+    this.draw();
+  }
+
+  private assemble(): void {
+    const files = new Files(this.root, this.model, this.session, (problem, news) => this.tell(problem, news), this.signal);
+    const all = actions(this.session, this.tools, this.settings, files);
+    const { buttons, settings, status, root } = this;
+    const toolbar = h("div", { class: "mv-toolbar", role: "toolbar", "aria-label": "Mask tools" });
+    toolbar.append(...(["tool", "edit", "mask", "file"] as const).map((kind) => buttons.group(kind, all)));
+    const drawing = h("div", { class: "mv-group" }, ...settings.drawing, buttons.group("draw", all));
+    const controls = h("div", { class: "mv-controls" }, settings.brush, drawing, settings.statistics, settings.zoom);
+    const head = h("div", { class: "mv-head" }, this.title, status.leak);
+    root.append(head, toolbar, controls, this.gallery.root, this.problems.root, status.root);
+    keyboard(root, this.tools, all, () => this.sayCursor(), this.signal);
+  }
+
+  private listenToModel(): void {
+    const { model, signal } = this;
+    const originals = new Latest<Uint8Array<ArrayBuffer>>((bytes) => this.takeOriginal(bytes), signal);
+    const results = new Latest<Result>((result) => this.takeResult(result), signal);
+    const on = (name: keyof MaskPainterTraits, read: () => void) => {
+      follow(model, `change:${name}`, read, signal);
+      read();
+    };
+    on("title", () => setText(this.title, model.get("title")));
+    on("original", () => {
+      this.picture = null; // it was made from another picture
+      originals.put(asBytes(model.get("original")).slice());
+    });
+    on("report", () => {
+      const report = readReport(model.get("report"));
+      if (!report || report.stroke < (this.report?.stroke ?? 0)) return;
+      results.put({ picture: asBytes(model.get("picture")).slice(), error: asFloats(model.get("error")), report });
+    });
+    on("problem", () => {
+      this.problems.remote = readProblem(model.get("problem"));
+      this.draw();
+    });
+  }
+
+  private listenToPerson(): void {
+    const { gallery, tools, signal } = this;
+    for (const panel of gallery.paintable) {
+      panel.frame.tabIndex = panel === gallery.masked ? 0 : -1;
+      panel.frame.setAttribute("role", "application");
+      panel.frame.setAttribute("aria-label", `Mask editor on the ${panel.name} picture: arrow keys move, Space hides or shows a patch, Shift and arrows paint`);
+      panel.frame.classList.add("is-paintable");
+      tools.attach(panel.frame, panel.name, signal);
+      listen(panel.frame, "focus", () => panel.frame.matches(":focus-visible") && tools.showCursor(), signal);
+      listen(panel.frame, "blur", () => tools.point(null), signal);
+    }
+    for (const panel of [gallery.reconstruction, gallery.error]) tools.watch(panel.frame, signal);
+    watchSize(gallery.root, () => this.fit(), signal);
+  }
+
+  private async takeOriginal(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.original = bytes.length ? await this.decoded(bytes, "original") : null;
+    if (!this.signal.aborted) this.fit();
+  }
+
+  private async takeResult({ picture, error, report }: Result): Promise<void> {
+    const pixels = picture.length ? await this.decoded(picture, "reconstruction") : null;
+    if (this.signal.aborted) return;
+    this.picture = pixels;
+    this.error = error;
+    this.report = report;
+    this.draw();
+    this.measure(report.stroke, picture.byteLength + error.byteLength);
+    if (report.exact) this.status.say(`exact reconstruction, ${report.hidden} patches hidden${report.psnr === null ? "" : `, PSNR ${report.psnr.toFixed(1)} dB`}`);
+  }
+
+  private async decoded(bytes: Uint8Array<ArrayBuffer>, what: string): Promise<Pixels | null> {
+    try {
+      return await decode(new Blob([bytes]));
+    } catch {
+      this.tell({ kind: "error", title: `The ${what} cannot be drawn`, text: `${bytes.length} bytes are no picture this browser reads.`, hint: "Painting the next patch asks for it again." });
+      return null;
+    }
+  }
+
+  /** From the pointer event that asked for this picture until it is on the screen. */
+  private measure(stroke: number, bytes: number): void {
+    this.root.dataset.stroke = String(stroke);
+    this.root.dataset.exact = String(this.report?.exact === true);
+    const start = `mimviz:stroke:${stroke}`;
+    if (!performance.getEntriesByName(start, "mark").length) return;
+    performance.measure("mimviz:latency", { start, detail: { stroke, bytes } });
+    performance.clearMarks(start);
+  }
+
+  private draw(): void {
+    const { grid, mask } = this.session;
+    const problem = readProblem(this.model.get("problem"));
+    const waiting = this.picture ? "" : problem?.kind === "blank" ? problem.title : problem ? "no result" : "waiting for the model …";
+    this.gallery.draw({ grid, mask, original: this.original, picture: this.picture, error: this.error, waiting });
+    this.gallery.leaks(this.report?.leaks === true);
+    this.gallery.stale(problem !== null && this.picture !== null);
+    this.status.update(this.report, count(mask), mask.length, this.state(problem));
+    this.buttons.update();
+    this.mark();
+  }
+
+  private state(problem: Problem | null): string {
+    if (problem) return problem.kind === "blank" ? "waiting for you" : "no result";
+    const answered = this.report !== null && this.report.stroke >= this.session.stroke;
+    if (answered && this.report?.exact) return "exact";
+    return this.session.dragging && this.report ? "coarse" : "computing …";
+  }
+
+  private mark(): void {
+    this.gallery.mark(this.tools.hover, this.tools.footprint, this.tools.painting);
+    this.buttons.update();
+  }
+
+  private zoom(width: number | null): void {
+    this.chosen = width;
+    this.fit();
+  }
+
+  private fit(): void {
+    const width = panelWidth(this.gallery.root.clientWidth, GAP, this.chosen);
+    const { style } = this.root;
+    style.setProperty("--mv-width", `${width}px`);
+    style.setProperty("--mv-aspect", `${this.model.get("width")} / ${this.model.get("height")}`);
+    if (this.chosen === null && width > 0) this.settings.showWidth(width);
+    this.gallery.fit(window.devicePixelRatio || 1);
+    this.draw();
+  }
+
+  private sayCursor(): void {
+    this.status.say(this.gallery.masked.text);
+  }
+
+  private tell(problem: Problem | null, news = ""): void {
+    this.problems.local = problem;
+    if (news) this.status.say(news);
+  }
+}
+
+function render({ model, el, signal }: RenderProps<MaskPainterTraits>): () => void {
+  const life = lifetime(signal);
+  new MaskPainter(model, el, life.signal);
+  return () => {
+    life.end();
+    el.replaceChildren();
+  };
+}
+
+export default { render };

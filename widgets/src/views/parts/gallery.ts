@@ -1,0 +1,98 @@
+/** The five linked panels: original, masked, reconstruction, pasted, error. */
+import { colourMap, gradient } from "../../kit/colours";
+import { type Pixels, type Range, colourize, compose, meanColour, rangeOf, valueAt } from "../../kit/compose";
+import { type Grid, type Patch, indexOf } from "../../kit/grid";
+import { type Mask, count } from "../../kit/mask";
+import { h, setText } from "./dom";
+import { Panel } from "./panel";
+
+export interface Scene {
+  grid: Grid;
+  mask: Mask;
+  original: Pixels | null;
+  picture: Pixels | null;
+  error: Float32Array;
+  waiting: string; // why there is no reconstruction yet
+}
+
+export class Gallery {
+  readonly root = h("div", { class: "mv-panels" });
+  readonly original = new Panel("original", "original", "the picture as the model sees it");
+  readonly masked = new Panel("masked", "masked", "what the model is shown; hatched patches are hidden");
+  readonly reconstruction = new Panel("reconstruction", "reconstruction", "the whole picture as the model predicts it");
+  readonly pasted = new Panel("pasted", "pasted", "visible patches kept, hidden ones from the reconstruction");
+  readonly error = new Panel("error", "error", "root mean square error of every patch of the pasted picture");
+  readonly paintable = [this.masked, this.original, this.pasted];
+  private readonly all = [this.original, this.masked, this.reconstruction, this.pasted, this.error];
+  private readonly outputs = [this.reconstruction, this.pasted, this.error];
+  private readonly least = h("span", {});
+  private readonly most = h("span", {});
+  private scene: Scene | null = null;
+  private range: Range | null = null;
+
+  constructor() {
+    const bar = h("div", { class: "mv-ramp", role: "img", "aria-label": "colour map magma from the smallest to the largest error" });
+    bar.style.background = gradient("magma");
+    this.error.root.append(h("div", { class: "mv-bar" }, this.least, bar, this.most));
+    this.root.append(...this.all.map((panel) => panel.root));
+  }
+
+  draw(scene: Scene): void {
+    this.scene = scene;
+    const { grid, mask, original, picture, error, waiting } = scene;
+    this.range = picture && error.length === mask.length ? rangeOf(error) : null;
+    const shown = picture && original ? compose(original, picture, mask, grid) : null;
+    this.original.show(original, "open a picture, or drop one here");
+    this.masked.show(original && compose(original, null, mask, grid));
+    this.reconstruction.show(picture, waiting);
+    this.pasted.show(shown, waiting && "…");
+    this.error.show(this.range && colourize(error, grid, colourMap("magma"), this.range), waiting && "…");
+    setText(this.least, this.range ? this.range.min.toFixed(3) : "–");
+    setText(this.most, this.range ? this.range.max.toFixed(3) : "–");
+  }
+
+  mark(ring: Patch | null, brush: number[], painting: string): void {
+    if (!this.scene) return;
+    const { grid, mask, original } = this.scene;
+    for (const panel of this.all) {
+      const hatched = original && (panel === this.masked || panel.name === painting);
+      panel.mark({ grid, mask: hatched ? mask : null, ring, brush: panel.name === painting || panel === this.masked ? brush : [] });
+    }
+    this.say(ring);
+  }
+
+  fit(ratio: number): void {
+    for (const panel of this.all) panel.fit(ratio);
+  }
+
+  leaks(value: boolean): void {
+    for (const panel of this.outputs) panel.leaks = value;
+  }
+
+  stale(value: boolean): void {
+    for (const panel of this.outputs) panel.stale = value;
+  }
+
+  /** Value lines: the numbers under the cursor, or what the whole panel holds. */
+  private say(ring: Patch | null): void {
+    const { grid, mask, original, picture, error } = this.scene!;
+    if (!ring) {
+      this.original.say(original ? `${original.width} × ${original.height} px, ${grid.cols} × ${grid.rows} patches` : "");
+      this.masked.say(`${count(mask)} of ${mask.length} patches hidden`);
+      this.reconstruction.say(picture ? "all patches predicted" : "");
+      this.pasted.say(picture ? "hidden patches filled in" : "");
+      this.error.say("RMSE per patch, RGB 0..1");
+      return;
+    }
+    const hidden = mask[indexOf(grid, ring)] === 1;
+    const shade = (pixels: Pixels | null) => {
+      return pixels ? `RGB ${meanColour(pixels, grid, ring).map((value) => value.toFixed(2)).join(" ")}` : "";
+    };
+    const value = this.range ? valueAt(error, grid, ring) : null;
+    this.original.say(shade(original));
+    this.masked.say(`row ${ring.row + 1}, column ${ring.col + 1}: ${hidden ? "hidden" : "visible"}`);
+    this.reconstruction.say(shade(picture));
+    this.pasted.say(shade(hidden ? picture : picture && original));
+    this.error.say(value === null ? "" : `RMSE ${value.toFixed(3)}`);
+  }
+}

@@ -1,0 +1,84 @@
+/** What lies over a picture at the screen's own resolution: hatch, brush outline and the linked double ring. */
+import type { Grid, Patch } from "../../kit/grid";
+import type { Mask } from "../../kit/mask";
+
+export interface Marks {
+  grid: Grid;
+  mask: Mask | null; // hatched patches; null = no hatch in this panel
+  ring: Patch | null;
+  brush: number[]; // patches the tool would touch, outlined
+}
+
+export function drawMarks(context: CanvasRenderingContext2D, scale: number, marks: Marks): void {
+  const { width, height } = context.canvas;
+  const { grid } = marks;
+  const cell = { width: width / grid.cols, height: height / grid.rows };
+  context.clearRect(0, 0, width, height);
+  if (marks.mask) hatch(context, scale, marks.mask, grid, cell);
+  if (marks.brush.length > 1) outline(context, scale, new Set(marks.brush), grid, cell);
+  if (marks.ring) ring(context, scale, marks.ring, cell);
+}
+
+type Cell = { width: number; height: number };
+
+/** Light and dark diagonals side by side: one of the two shows on any picture, in either theme. */
+function hatch(context: CanvasRenderingContext2D, scale: number, mask: Mask, grid: Grid, cell: Cell): void {
+  context.save();
+  context.beginPath();
+  mask.forEach((hidden, i) => {
+    if (!hidden) return;
+    const [x, y] = [(i % grid.cols) * cell.width, Math.floor(i / grid.cols) * cell.height];
+    context.rect(x, y, cell.width, cell.height);
+  });
+  context.clip();
+  const { width, height } = context.canvas;
+  const step = 7 * scale;
+  for (const [shift, colour] of [[0, "rgb(255 255 255 / 45%)"], [scale, "rgb(0 0 0 / 45%)"]] as const) {
+    context.beginPath();
+    for (let at = shift - height; at < width; at += step) {
+      context.moveTo(at, height);
+      context.lineTo(at + height, 0);
+    }
+    context.strokeStyle = colour;
+    context.lineWidth = scale;
+    context.stroke();
+  }
+  context.restore();
+}
+
+/** The border of a set of patches, white on black. */
+function outline(context: CanvasRenderingContext2D, scale: number, inside: Set<number>, grid: Grid, cell: Cell): void {
+  context.beginPath();
+  for (const i of inside) {
+    const col = i % grid.cols;
+    const [x, y] = [col * cell.width, Math.floor(i / grid.cols) * cell.height];
+    const edge = (open: boolean, x0: number, y0: number, x1: number, y1: number) => {
+      if (!open) return;
+      context.moveTo(x0, y0);
+      context.lineTo(x1, y1);
+    };
+    edge(!inside.has(i - grid.cols), x, y, x + cell.width, y);
+    edge(!inside.has(i + grid.cols), x, y + cell.height, x + cell.width, y + cell.height);
+    edge(col === 0 || !inside.has(i - 1), x, y, x, y + cell.height);
+    edge(col === grid.cols - 1 || !inside.has(i + 1), x + cell.width, y, x + cell.width, y + cell.height);
+  }
+  for (const [colour, width] of [["rgb(0 0 0 / 70%)", 3], ["rgb(255 255 255 / 90%)", 1]] as const) {
+    context.strokeStyle = colour;
+    context.lineWidth = width * scale;
+    context.stroke();
+  }
+}
+
+function ring(context: CanvasRenderingContext2D, scale: number, patch: Patch, cell: Cell): void {
+  for (const [inset, colour] of [[0.5, "#000"], [1.5, "#fff"]] as const) {
+    const gap = inset * 1.5 * scale;
+    context.strokeStyle = colour;
+    context.lineWidth = 1.5 * scale;
+    context.strokeRect(
+      patch.col * cell.width + gap,
+      patch.row * cell.height + gap,
+      cell.width - 2 * gap,
+      cell.height - 2 * gap,
+    );
+  }
+}

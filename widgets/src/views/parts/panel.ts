@@ -1,0 +1,66 @@
+/** One picture with a caption above and a value line below. Pixels at their own size, marks at the screen's. */
+import type { Pixels } from "../../kit/compose";
+import { h, setText } from "./dom";
+import { type Marks, drawMarks } from "./overlay";
+
+export class Panel {
+  readonly root: HTMLElement;
+  readonly frame: HTMLElement;
+  private readonly base: HTMLCanvasElement;
+  private readonly over = h("canvas", { class: "mv-over", "aria-hidden": "true" });
+  private readonly line = h("div", { class: "mv-value" });
+  private readonly empty = h("div", { class: "mv-empty" });
+  private readonly badge = h("span", { class: "mv-badge", hidden: true, title: "This picture uses the hidden pixels" }, "leaks");
+
+  constructor(
+    readonly name: string,
+    caption: string,
+    meaning: string,
+  ) {
+    this.base = h("canvas", { class: "mv-base", width: 1, height: 1, "data-panel": name, role: "img", "aria-label": `${caption}: ${meaning}` });
+    this.frame = h("div", { class: "mv-frame", "data-frame": name }, this.base, this.over, this.empty);
+    const head = h("figcaption", { title: meaning }, h("span", {}, caption), this.badge);
+    this.root = h("figure", { class: "mv-panel" }, head, this.frame, this.line);
+  }
+
+  /** Draw pixels, or say in words why there are none. */
+  show(pixels: Pixels | null, instead = ""): void {
+    this.frame.classList.toggle("is-empty", !pixels);
+    setText(this.empty, pixels ? "" : instead);
+    if (!pixels) return;
+    const { data, width, height } = pixels;
+    if (this.base.width !== width) this.base.width = width;
+    if (this.base.height !== height) this.base.height = height;
+    this.base.getContext("2d")?.putImageData(new ImageData(data, width, height), 0, 0);
+  }
+
+  mark(marks: Marks): void {
+    const context = this.over.getContext("2d");
+    if (!context || !this.over.width) return;
+    drawMarks(context, this.over.width / Math.max(1, this.over.clientWidth), marks);
+  }
+
+  /** Give the overlay one pixel per screen pixel and keep small pictures crisp. */
+  fit(ratio: number): void {
+    const { clientWidth, clientHeight } = this.frame;
+    this.over.width = Math.round(clientWidth * ratio);
+    this.over.height = Math.round(clientHeight * ratio);
+    this.base.classList.toggle("is-crisp", clientWidth >= 1.4 * this.base.width);
+  }
+
+  get text(): string {
+    return this.line.textContent ?? "";
+  }
+
+  say(text: string): void {
+    setText(this.line, text);
+  }
+
+  set leaks(value: boolean) {
+    this.badge.hidden = !value;
+  }
+
+  set stale(value: boolean) {
+    this.root.classList.toggle("is-stale", value);
+  }
+}

@@ -1,0 +1,45 @@
+/** One row of buttons: icon and word, the shortcut in the tooltip. */
+import { listen } from "../../kit/lifetime";
+import type { Action } from "./actions";
+import { h } from "./dom";
+import { icon } from "./icons";
+
+const NAMES = { tool: "Tool", edit: "History", mask: "Change the mask", file: "Picture and mask files", draw: "Draw a mask" } as const;
+
+export class Buttons {
+  private readonly made: { action: Action; button: HTMLButtonElement }[] = [];
+
+  constructor(private readonly signal: AbortSignal) {}
+
+  make(action: Action): HTMLButtonElement {
+    const shortcut = action.keys[0]!;
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "mv-button",
+        title: `${action.hint} (${shortcut.length === 1 ? shortcut.toUpperCase() : shortcut})`,
+        "data-action": action.name,
+        "aria-label": action.word,
+        "aria-keyshortcuts": action.keys.join(" ").replaceAll("Ctrl", "Control"),
+      },
+      icon(action.icon),
+      h("span", {}, action.word),
+    );
+    listen(button, "click", () => action.run(), this.signal);
+    this.made.push({ action, button });
+    return button;
+  }
+
+  group(kind: keyof typeof NAMES, all: Action[]): HTMLElement {
+    const mine = all.filter((action) => action.group === kind);
+    return h("div", { class: "mv-group", role: "group", "aria-label": NAMES[kind] }, ...mine.map((action) => this.make(action)));
+  }
+
+  update(): void {
+    for (const { action, button } of this.made) {
+      if (action.pressed) button.setAttribute("aria-pressed", String(action.pressed()));
+      if (action.enabled) button.disabled = !action.enabled();
+    }
+  }
+}
