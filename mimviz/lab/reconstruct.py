@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..core import Grid, Mask, Outcome
 
-STRATEGIES = ("random", "block", "grid", "simmim")
+WAYS = ("random", "block", "grid", "simmim")
 
 
 def add_reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="tiny", help="a bundled name or a checkpoint (default: %(default)s)")
     parser.add_argument("--ratio", type=float, help="share of the patches to hide, 0..1 (default: 0.75)")
     parser.add_argument("--seed", type=int, help="which random mask (default: 0)")
-    parser.add_argument("--strategy", choices=STRATEGIES, help="how the hidden patches are chosen (default: random)")
+    parser.add_argument("--strategy", choices=WAYS, help="how the hidden patches are chosen (default: random)")
     parser.add_argument(
         "--mask", type=Path, help="a mask saved by the painter: PNG with one pixel per patch, or RLE text"
     )
@@ -83,18 +83,13 @@ def read_mask(path: Path) -> Mask:
 
 
 def draw_mask(grid: Grid, strategy: str, ratio: float, seed: int) -> Mask:
-    """A mask by one of the painter's strategies."""
+    """A mask as the painter's menu draws it."""
     import torch
 
-    from ..grammar.where import Blocks, GridWise, Highest, Units
+    from ..widgets.mask_painter import STRATEGIES
 
-    words = {
-        "random": Highest(ratio),
-        "block": Blocks(ratio),
-        "grid": Highest(ratio, GridWise()),
-        "simmim": Units(ratio),
-    }
-    return words[strategy](torch.zeros(1, 3, grid.height, grid.width), grid, torch.Generator().manual_seed(seed))
+    nowhere = torch.zeros(1, 3, grid.height, grid.width)  # these words do not look at the picture
+    return STRATEGIES[strategy](ratio)(nowhere, grid, torch.Generator().manual_seed(seed))
 
 
 def save(outcome: Outcome, output: Path) -> None:

@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 import mimviz as mv
+from mimviz.lab.reconstruct import WAYS
+from mimviz.widgets.mask_painter import STRATEGIES
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_a_bundled_picture_by_name(mimviz, tmp_path):
     assert (tmp_path / "out.pdf").read_bytes().startswith(b"%PDF")
 
 
-@pytest.mark.parametrize("strategy", ["random", "block", "grid", "simmim"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_strategies(mimviz, photo, tmp_path, strategy):
     code, out, _ = mimviz("reconstruct", photo, "--strategy", strategy, "-o", tmp_path / "out.png")
     assert code == 0
@@ -52,6 +54,10 @@ def test_a_mask_from_the_painter(mimviz, photo, tmp_path, name):
     code, out, _ = mimviz("reconstruct", photo, "--mask", tmp_path / name, "-o", tmp_path / "out.png")
     assert code == 0
     assert mask.to_rle() in out
+
+
+def test_the_strategies_are_those_of_the_painter():
+    assert list(WAYS) == list(STRATEGIES)
 
 
 def png(rows, cols, value):

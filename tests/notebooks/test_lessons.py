@@ -1,0 +1,102 @@
+"""The lessons run from top to bottom in the kernel that `mimviz lab` uses, and are stored without outputs."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from mimviz.lab.lab import environment
+from mimviz.lab.lessons import lessons_source
+
+LESSONS = sorted(lessons_source().glob("*.ipynb"))
+# What is made smaller to run faster here: lesson -> cell id -> text -> text. A text that is not found fails.
+SMALLER = {
+    "01_paint_a_mask.ipynb": {
+        "ratios": {"range(5)": "range(2)"},
+        "contrast": {"range(20)": "range(6)"},
+        "exercise": {"range(20)": "range(8)"},
+    }
+}
+# Cells that must draw exactly so many pictures.
+DRAWS = {"01_paint_a_mask.ipynb": {"picture": 1, "outcome": 1, "ratios": 1, "error": 1, "contrast": 1, "leak": 1}}
+# What cells must say.
+SAYS = {
+    "01_paint_a_mask.ipynb": {
+        "write": "16 patches hidden",
+        "ratios": "10% hidden: the model is",
+        "leak": "a model that says nothing gains",
+        "exercise": "not yet: random halves are better",
+        "answer": "solved!",
+    }
+}
+
+
+def load(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+def shrunk(path: Path):
+    lesson = load(path)
+    cells = {cell.id: cell for cell in lesson.cells}
+    for cell_id, changes in SMALLER.get(path.name, {}).items():
+        for old, new in changes.items():
+            assert old in cells[cell_id].source, f"{old!r} is no longer in cell {cell_id!r} of {path.name}"
+            cells[cell_id].source = cells[cell_id].source.replace(old, new)
+    return lesson
+
+
+@pytest.fixture(scope="module", params=LESSONS, ids=lambda path: path.stem)
+def run(request, tmp_path_factory):
+    """(name, executed cells by id)"""
+    private = tmp_path_factory.mktemp("kernel")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", environment(private, "")["JUPYTER_PATH"])
+        patch.delenv("MPLBACKEND", raising=False)  # a notebook draws inline
+        lesson = shrunk(request.param)
+        where = {"metadata": {"path": str(tmp_path_factory.mktemp("cwd"))}}
+        NotebookClient(lesson, timeout=200, kernel_name="python3", resources=where).execute()
+    return request.param.name, {cell.id: cell for cell in lesson.cells if cell.cell_type == "code"}
+
+
+def said(cell) -> str:
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def test_it_runs_without_a_warning(run):
+    _, cells = run
+    for cell in cells.values():
+        assert not [output for output in cell.outputs if output.get("name") == "stderr"], cell.outputs
+
+
+def test_it_draws_its_pictures_once(run):
+    name, cells = run
+    for cell_id, count in DRAWS[name].items():
+        pictures = [output for output in cells[cell_id].outputs if "image/png" in output.get("data", {})]
+        assert len(pictures) == count, f"cell {cell_id!r} draws {len(pictures)} pictures"
+
+
+def test_it_says_what_it_should(run):
+    name, cells = run
+    for cell_id, text in SAYS[name].items():
+        assert text in said(cells[cell_id])
+
+
+def test_the_painter_is_a_widget(run):
+    _, cells = run
+    kinds = [kind for cell in cells.values() for output in cell.outputs for kind in output.get("data", {})]
+    assert "application/vnd.jupyter.widget-view+json" in kinds
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_it_is_stored_clean(path):
+    """Valid, with ids, the plain kernel, and nothing that a run has left."""
+    lesson = load(path)
+    nbformat.validate(lesson)
+    assert lesson.nbformat_minor >= 5
+    assert lesson.metadata.kernelspec.name == "python3"
+    assert set(lesson.metadata) <= {"kernelspec", "language_info"}
+    code = [cell for cell in lesson.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert json.loads(path.read_text("utf-8"))["cells"][0]["cell_type"] == "markdown"
