@@ -47,8 +47,7 @@ def load(image: Image.Image, *, name: str) -> Image.Image:
     """
     try:
         image.load()
-        if image.getexif().get(ORIENTATION, 1) != 1:
-            image = ImageOps.exif_transpose(image)
+        image = _upright(image)
         image = _deep(image) if image.mode in DEEP_MODES else _flat(image)
         factor = math.ceil(math.sqrt(image.width * image.height / KEEP_LIMIT))
         image = image if factor <= 1 else image.reduce(factor)
@@ -118,6 +117,14 @@ def _too_large(name: str, value: str, limit: int = OPEN_LIMIT) -> str:
         f"{name} has {value}, but at most {limit:,} pixels are opened, so that memory does not run out. "
         "Shrink it first, for example with: magick big.png -resize 2000x2000 small.png"
     )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turned = image.getexif().get(ORIENTATION, 1) != 1
+    except Exception:  # a damaged note about the picture says nothing about the picture
+        return image
+    return ImageOps.exif_transpose(image) if turned else image
 
 
 def _flat(image: Image.Image) -> Image.Image:
