@@ -92,7 +92,7 @@ def _step(model: nn.Module, images: Tensor, optimizer, clip: float | None, autoc
     if not isinstance(loss, Tensor):
         raise ValueError("the loss carries no gradient: every parameter of the model is frozen (requires_grad=False)")
     if not torch.isfinite(loss):
-        raise FloatingPointError(f"loss is {float(loss)}: lower the learning rate, or look for NaN in the pictures")
+        raise FloatingPointError(f"loss is {float(loss.detach())}: lower the learning rate, or look for NaN in the pictures")
     loss.backward()
     if clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), clip)

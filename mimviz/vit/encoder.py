@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Literal
 
 import timm
@@ -79,7 +80,7 @@ def encoder(name: str, *, positions: Literal["learned", "sincos"] = "learned", p
     Raises ValueError for a name timm does not know, TypeError for a model that is not a plain ViT.
     """
     if not timm.is_model(name):
-        close = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        close = get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         raise ValueError(f"timm knows no model {name!r}" + (f"; did you mean one of {', '.join(close)}?" if close else ""))
     vit = timm.create_model(name, pretrained=pretrained, num_classes=0, **keywords)
     made = Encoder(vit)

@@ -15,7 +15,8 @@ from ...core import Grid, Mask
 class Units:
     """where(images, grid) → Mask of `unit × unit` patches, ⌈ratio · units⌉ of them hidden.
 
-    The paper's 32 pixels are 2 patches of 16. Where the grid does not divide by the unit, the last row and column are cut.
+    The paper's 32 pixels are 2 patches of 16. Where the grid does not divide by the unit, the last row and column are cut,
+    and then the pictures of a batch may hide unequal numbers of patches.
     """
 
     ratio: float = 0.6
