@@ -1,4 +1,4 @@
-"""What is inside the wheel and the sdist, not inside the checkout. `MIMVIZ_DIST` names a folder that holds both already."""
+"""What is inside the wheel and the sdist, not the checkout. `MIMVIZ_DIST` names a folder that holds both already."""
 
 import os
 import subprocess
