@@ -127,6 +127,7 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
         picture = _fitted(source, self._grid)
         with self.together():
             self._picture, self.original = picture, picture.to_png()
+            self.picture = self.error = b""
             self.refresh()
 
     def refresh(self) -> None:
