@@ -58,9 +58,10 @@ export function describe(report: Report | null, hidden: number, patches: number)
   const percent = Number.isInteger(share) ? share.toFixed(0) : share.toFixed(1);
   const masked = `hidden ${hidden} of ${patches} (${percent} %)`;
   if (!report) return patches ? [masked] : [];
-  const parts = [report.model, report.device, `${report.ms < 10 ? report.ms.toFixed(1) : report.ms.toFixed(0)} ms`];
+  const parts = [report.model, report.device];
+  if (report.ms > 0) parts.push(`${report.ms < 10 ? report.ms.toFixed(1) : report.ms.toFixed(0)} ms`);
   if (report.loss !== null) parts.push(`loss ${report.loss.toPrecision(3)}`);
   if (report.psnr !== null) parts.push(`PSNR on hidden patches ${report.psnr.toFixed(1)} dB`);
-  parts.push(masked, `${report.runs} computations / ${report.events} events`);
+  parts.push(masked, `${report.runs} ${report.runs === 1 ? "computation" : "computations"} for ${report.events} ${report.events === 1 ? "event" : "events"}`);
   return parts.filter((part) => part !== "");
 }

@@ -13,6 +13,7 @@ export class MaskSession {
   grid: Grid = { rows: 0, cols: 0 };
   mask: Mask = new Uint8Array(0);
   stroke: number;
+  version = 0; // counts every change of the mask, whoever made it
   private changed = (): void => {}; // silent until the constructor has read the first mask
   private readonly history = new History<Mask>();
   private before: Mask | null = null; // the mask when the gesture began, here or in another view
@@ -88,6 +89,7 @@ export class MaskSession {
 
   private put(mask: Mask, dragging: boolean): void {
     this.mask = mask;
+    this.version++;
     this.stroke++;
     performance.mark(`mimviz:stroke:${this.stroke}`);
     this.model.set("stroke", this.stroke); // before the mask: other views tell news from echoes by it
@@ -121,6 +123,7 @@ export class MaskSession {
     if (this.own) this.end(); // Python's word ends the drag
     this.before ??= this.mask;
     this.mask = mask;
+    this.version++;
     if (!this.model.get("dragging")) this.finish();
     this.changed();
   }
@@ -139,6 +142,7 @@ export class MaskSession {
     this.own = false;
     this.grid = grid;
     this.mask = mask;
+    this.version++;
     this.changed();
   }
 }

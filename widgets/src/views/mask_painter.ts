@@ -42,6 +42,7 @@ class MaskPainter {
   private picture: Pixels | null = null;
   private error: Float32Array = new Float32Array(0);
   private report: Report | null = null;
+  private answered = -1; // the version of the mask that the report is about
   private chosen: number | null = null; // panel width in pixels, null = fit
 
   constructor(
@@ -49,9 +50,9 @@ class MaskPainter {
     el: HTMLElement,
     private readonly signal: AbortSignal,
   ) {
-    this.session = new MaskSession(model, () => this.draw(), signal);
+    this.session = new MaskSession(model, () => this.repaint(), signal);
     this.tools = new Tools(this.session, () => this.mark());
-    this.settings = new Settings(model, this.tools, () => this.mark(), (width) => this.zoom(width), signal);
+    this.settings = new Settings(model, this.tools, () => this.mark(), (width) => this.zoom(width), (news) => this.status.tell(news), signal);
     this.buttons = new Buttons(signal);
     this.status = new Status(signal);
     this.problems = new ProblemArea(signal);
@@ -66,12 +67,11 @@ class MaskPainter {
     const files = new Files(this.root, this.model, this.session, (problem, news) => this.tell(problem, news), this.signal);
     const all = actions(this.session, this.tools, this.settings, files);
     const { buttons, settings, status, root } = this;
-    const toolbar = h("div", { class: "mv-toolbar", role: "toolbar", "aria-label": "Mask tools" });
-    toolbar.append(...(["tool", "edit", "mask", "file"] as const).map((kind) => buttons.group(kind, all)));
-    const drawing = h("div", { class: "mv-group" }, ...settings.drawing, buttons.group("draw", all));
-    const controls = h("div", { class: "mv-controls" }, settings.brush, drawing, settings.statistics, settings.zoom);
-    const head = h("div", { class: "mv-head" }, this.title, status.leak);
-    root.append(head, toolbar, controls, this.gallery.root, this.problems.root, status.root);
+    const row = (name: string, ...children: Node[]) => h("div", { class: `mv-row mv-${name}` }, ...children);
+    const head = row("head", this.title, buttons.group("file", all));
+    const toolbar = row("toolbar", buttons.group("tool", all), settings.brush, buttons.group("edit", all), buttons.group("mask", all));
+    const drawing = row("drawing", ...settings.drawing, buttons.group("draw", all), settings.statistics, status.leak, settings.zoom);
+    root.append(head, toolbar, drawing, this.gallery.root, this.problems.root, status.root);
     keyboard(root, this.tools, all, () => this.sayCursor(), this.signal);
   }
 
@@ -86,13 +86,15 @@ class MaskPainter {
     on("title", () => setText(this.title, model.get("title")));
     on("original", () => {
       this.picture = null; // it was made from another picture
+      this.answered = -1;
       originals.put(asBytes(model.get("original")).slice());
     });
     on("report", () => {
       const report = readReport(model.get("report"));
-      if (!report || report.stroke < (this.report?.stroke ?? 0)) return;
+      if (!report || report.stroke < (this.report?.stroke ?? 0)) return; // late
       results.put({ picture: asBytes(model.get("picture")).slice(), error: asFloats(model.get("error")), report });
     });
+    on("statistics", () => (this.answered = -1));
     on("problem", () => {
       this.problems.remote = readProblem(model.get("problem"));
       this.draw();
@@ -125,6 +127,7 @@ class MaskPainter {
     this.picture = pixels;
     this.error = error;
     this.report = report;
+    if (report.stroke >= this.session.stroke) this.answered = this.session.version;
     this.draw();
     this.measure(report.stroke, picture.byteLength + error.byteLength);
     if (report.exact) this.status.say(`exact reconstruction, ${report.hidden} patches hidden${report.psnr === null ? "" : `, PSNR ${report.psnr.toFixed(1)} dB`}`);
@@ -149,10 +152,17 @@ class MaskPainter {
     performance.clearMarks(start);
   }
 
+  /** After a change of the mask. */
+  private repaint(): void {
+    this.problems.local = null;
+    this.draw();
+  }
+
   private draw(): void {
     const { grid, mask } = this.session;
     const problem = readProblem(this.model.get("problem"));
-    const waiting = this.picture ? "" : problem?.kind === "blank" ? problem.title : problem ? "no result" : "waiting for the model …";
+    const pending = this.original ? "waiting for the model …" : "";
+    const waiting = problem ? (problem.kind === "blank" ? problem.title : "no result") : pending;
     this.gallery.draw({ grid, mask, original: this.original, picture: this.picture, error: this.error, waiting });
     this.gallery.leaks(this.report?.leaks === true);
     this.gallery.stale(problem !== null && this.picture !== null);
@@ -163,13 +173,13 @@ class MaskPainter {
 
   private state(problem: Problem | null): string {
     if (problem) return problem.kind === "blank" ? "waiting for you" : "no result";
-    const answered = this.report !== null && this.report.stroke >= this.session.stroke;
-    if (answered && this.report?.exact) return "exact";
+    if (!this.original) return "waiting for a picture";
+    if (this.answered === this.session.version && this.report?.exact) return "exact";
     return this.session.dragging && this.report ? "coarse" : "computing …";
   }
 
   private mark(): void {
-    this.gallery.mark(this.tools.hover, this.tools.footprint, this.tools.painting);
+    this.gallery.mark(this.tools);
     this.buttons.update();
   }
 
@@ -194,7 +204,7 @@ class MaskPainter {
 
   private tell(problem: Problem | null, news = ""): void {
     this.problems.local = problem;
-    if (news) this.status.say(news);
+    if (news) this.status.tell(news);
   }
 }
 

@@ -14,6 +14,7 @@ export interface Action {
   keys: string[]; // the first one is shown in the tooltip
   run: () => void;
   group: "tool" | "edit" | "mask" | "file" | "draw" | "none";
+  due?: () => boolean; // pressing it would bring what was just chosen
   pressed?: () => boolean;
   enabled?: () => boolean;
 }
@@ -50,8 +51,8 @@ export function actions(session: MaskSession, tools: Tools, settings: Settings, 
       run: () => files.saveRle() },
     { name: "copy", icon: "copy", word: "Copy RLE", hint: "Copy the mask as run-length text", keys: ["Ctrl+C"], group: "file",
       run: () => files.copyRle() },
-    { name: "draw", icon: "draw", word: "Draw", hint: "Draw a mask with this strategy, ratio and seed", keys: ["d"], group: "draw",
-      run: () => settings.draw() },
+    { name: "draw", icon: "draw", word: "Draw", hint: "Draw a mask with this strategy, ratio and seed; the same seed draws the same mask", keys: ["d"], group: "draw",
+      run: () => settings.draw(), due: () => settings.due },
     { name: "next", icon: "next", word: "Next seed", hint: "Draw another mask of the same kind", keys: ["n"], group: "draw",
       run: () => settings.drawNext() },
     { name: "smaller", icon: "brush", word: "Smaller brush", hint: "", keys: ["["], group: "none", run: () => settings.resize(-1) },

@@ -25,15 +25,17 @@ export class Gallery {
   readonly paintable = [this.masked, this.original, this.pasted];
   private readonly all = [this.original, this.masked, this.reconstruction, this.pasted, this.error];
   private readonly outputs = [this.reconstruction, this.pasted, this.error];
+  private readonly bar = h("div", { class: "mv-bar" });
   private readonly least = h("span", {});
   private readonly most = h("span", {});
   private scene: Scene | null = null;
   private range: Range | null = null;
 
   constructor() {
-    const bar = h("div", { class: "mv-ramp", role: "img", "aria-label": "colour map magma from the smallest to the largest error" });
-    bar.style.background = gradient("magma");
-    this.error.root.append(h("div", { class: "mv-bar" }, this.least, bar, this.most));
+    const ramp = h("div", { class: "mv-ramp", role: "img", "aria-label": "colour map magma from the smallest to the largest error" });
+    ramp.style.background = gradient("magma");
+    this.bar.append(this.least, ramp, this.most);
+    this.error.root.append(this.bar);
     this.root.append(...this.all.map((panel) => panel.root));
   }
 
@@ -45,18 +47,21 @@ export class Gallery {
     this.original.show(original, "open a picture, or drop one here");
     this.masked.show(original && compose(original, null, mask, grid));
     this.reconstruction.show(picture, waiting);
-    this.pasted.show(shown, waiting && "…");
-    this.error.show(this.range && colourize(error, grid, colourMap("magma"), this.range), waiting && "…");
-    setText(this.least, this.range ? this.range.min.toFixed(3) : "–");
-    setText(this.most, this.range ? this.range.max.toFixed(3) : "–");
+    this.pasted.show(shown);
+    this.error.show(this.range && colourize(error, grid, colourMap("magma"), this.range));
+    this.bar.classList.toggle("is-empty", !this.range);
+    setText(this.least, this.range?.min.toFixed(3) ?? "");
+    setText(this.most, this.range?.max.toFixed(3) ?? "");
   }
 
-  mark(ring: Patch | null, brush: number[], painting: string): void {
+  mark(tools: { hover: Patch | null; footprint: number[]; over: string; painting: boolean }): void {
     if (!this.scene) return;
     const { grid, mask, original } = this.scene;
+    const { hover: ring, footprint, over, painting } = tools;
     for (const panel of this.all) {
-      const hatched = original && (panel === this.masked || panel.name === painting);
-      panel.mark({ grid, mask: hatched ? mask : null, ring, brush: panel.name === painting || panel === this.masked ? brush : [] });
+      const hatched = original && (panel === this.masked || (painting && panel.name === over));
+      const brush = panel === this.masked || panel.name === over ? footprint : [];
+      panel.mark({ grid, mask: hatched ? mask : null, ring, brush, strong: panel !== this.masked });
     }
     this.say(ring);
   }
@@ -77,11 +82,11 @@ export class Gallery {
   private say(ring: Patch | null): void {
     const { grid, mask, original, picture, error } = this.scene!;
     if (!ring) {
-      this.original.say(original ? `${original.width} × ${original.height} px, ${grid.cols} × ${grid.rows} patches` : "");
-      this.masked.say(`${count(mask)} of ${mask.length} patches hidden`);
+      this.original.say(original ? `${original.width} × ${original.height} px, grid ${grid.cols} × ${grid.rows}` : "");
+      this.masked.say(`${count(mask)} of ${mask.length} hidden`);
       this.reconstruction.say(picture ? "all patches predicted" : "");
       this.pasted.say(picture ? "hidden patches filled in" : "");
-      this.error.say("RMSE per patch, RGB 0..1");
+      this.error.say(this.range ? "RMSE, RGB 0..1" : "");
       return;
     }
     const hidden = mask[indexOf(grid, ring)] === 1;
@@ -90,7 +95,7 @@ export class Gallery {
     };
     const value = this.range ? valueAt(error, grid, ring) : null;
     this.original.say(shade(original));
-    this.masked.say(`row ${ring.row + 1}, column ${ring.col + 1}: ${hidden ? "hidden" : "visible"}`);
+    this.masked.say(`row ${ring.row + 1}, col ${ring.col + 1}: ${hidden ? "hidden" : "visible"}`);
     this.reconstruction.say(shade(picture));
     this.pasted.say(shade(hidden ? picture : picture && original));
     this.error.say(value === null ? "" : `RMSE ${value.toFixed(3)}`);

@@ -5,6 +5,7 @@ import type { Mask } from "../../kit/mask";
 export interface Marks {
   grid: Grid;
   mask: Mask | null; // hatched patches; null = no hatch in this panel
+  strong: boolean; // the hatch lies on a picture, not on grey
   ring: Patch | null;
   brush: number[]; // patches the tool would touch, outlined
 }
@@ -14,7 +15,7 @@ export function drawMarks(context: CanvasRenderingContext2D, scale: number, mark
   const { grid } = marks;
   const cell = { width: width / grid.cols, height: height / grid.rows };
   context.clearRect(0, 0, width, height);
-  if (marks.mask) hatch(context, scale, marks.mask, grid, cell);
+  if (marks.mask) hatch(context, scale, marks, cell);
   if (marks.brush.length > 1) outline(context, scale, new Set(marks.brush), grid, cell);
   if (marks.ring) ring(context, scale, marks.ring, cell);
 }
@@ -22,25 +23,26 @@ export function drawMarks(context: CanvasRenderingContext2D, scale: number, mark
 type Cell = { width: number; height: number };
 
 /** Light and dark diagonals side by side: one of the two shows on any picture, in either theme. */
-function hatch(context: CanvasRenderingContext2D, scale: number, mask: Mask, grid: Grid, cell: Cell): void {
+function hatch(context: CanvasRenderingContext2D, scale: number, { mask, grid, strong }: Marks, cell: Cell): void {
   context.save();
   context.beginPath();
-  mask.forEach((hidden, i) => {
+  mask?.forEach((hidden, i) => {
     if (!hidden) return;
     const [x, y] = [(i % grid.cols) * cell.width, Math.floor(i / grid.cols) * cell.height];
     context.rect(x, y, cell.width, cell.height);
   });
   context.clip();
   const { width, height } = context.canvas;
-  const step = 7 * scale;
-  for (const [shift, colour] of [[0, "rgb(255 255 255 / 45%)"], [scale, "rgb(0 0 0 / 45%)"]] as const) {
+  const step = 9 * scale;
+  const share = strong ? "65%" : "26%";
+  for (const [shift, colour] of [[0, `rgb(255 255 255 / ${share})`], [1.4 * scale, `rgb(0 0 0 / ${share})`]] as const) {
     context.beginPath();
     for (let at = shift - height; at < width; at += step) {
       context.moveTo(at, height);
       context.lineTo(at + height, 0);
     }
     context.strokeStyle = colour;
-    context.lineWidth = scale;
+    context.lineWidth = 1.2 * scale;
     context.stroke();
   }
   context.restore();

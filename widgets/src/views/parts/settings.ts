@@ -11,7 +11,7 @@ interface Span {
 }
 
 /** A slider and a number that always say the same. */
-function slider(label: string, hint: string, span: Span, signal: AbortSignal, changed: (value: number) => void) {
+function slider(word: string, label: string, hint: string, span: Span, signal: AbortSignal, changed: (value: number) => void) {
   const limits = { min: span.min, max: span.max, step: span.step };
   const range = h("input", { type: "range", "aria-label": label, title: hint, ...limits });
   const entry = h("input", { type: "number", "aria-label": `${label}, as a number`, title: hint, ...limits });
@@ -28,7 +28,7 @@ function slider(label: string, hint: string, span: Span, signal: AbortSignal, ch
   };
   listen(range, "input", () => read(range), signal);
   listen(entry, "change", () => read(entry), signal);
-  const root = h("label", { class: "mv-field" }, h("span", {}, label), range, entry);
+  const root = h("label", { class: "mv-field" }, h("span", {}, word), range, entry);
   const limit = (max: number) => {
     range.max = entry.max = String(max);
   };
@@ -40,12 +40,13 @@ export class Settings {
   readonly drawing: HTMLElement[];
   readonly statistics: HTMLElement;
   readonly zoom: HTMLElement;
+  private drawn = ""; // what the last mask was drawn with
   private readonly ratio;
   private readonly size;
   private readonly width;
   private readonly fitted: HTMLButtonElement;
   private readonly seed = h("input", { type: "number", min: 0, step: 1, class: "mv-seed", "aria-label": "Seed", title: "The same seed draws the same mask again" });
-  private readonly strategy = h("select", { "aria-label": "Strategy", title: "How Draw picks the hidden patches" });
+  private readonly strategy = h("select", { "aria-label": "Strategy", title: "How Draw chooses the hidden patches" });
   private readonly choice = h("select", { "aria-label": "Statistics of hidden patches" });
 
   constructor(
@@ -53,16 +54,17 @@ export class Settings {
     private readonly tools: Tools,
     private readonly updated: () => void,
     zoomed: (width: number | null) => void,
+    private readonly tell: (news: string) => void,
     private readonly signal: AbortSignal,
   ) {
-    this.size = slider("Brush size", "Width of the brush in patches ([ and ])", { min: 1, max: 8, step: 1 }, signal, (value) => {
+    this.size = slider("Size", "Brush size", "Width of the brush in patches ([ and ])", { min: 1, max: 8, step: 1 }, signal, (value) => {
       tools.size = Math.round(value);
       updated();
     });
     this.size.show(tools.size);
     this.brush = this.size.root;
-    this.ratio = slider("Ratio", "Share of patches that Draw hides", { min: 0, max: 1, step: 0.01 }, signal, (value) => this.put("ratio", value));
-    this.width = slider("Panel size", "Width of every panel in pixels", { min: 96, max: 480, step: 4 }, signal, (value) => {
+    this.ratio = slider("Ratio", "Ratio", "Share of patches that Draw hides", { min: 0, max: 1, step: 0.01 }, signal, (value) => this.put("ratio", value));
+    this.width = slider("Panels", "Panel size", "Width of every panel in pixels", { min: 96, max: 480, step: 4 }, signal, (value) => {
       this.fitted.setAttribute("aria-pressed", "false");
       zoomed(value);
     });
@@ -71,17 +73,28 @@ export class Settings {
       this.fitted.setAttribute("aria-pressed", "true");
       zoomed(null);
     }, signal);
-    this.zoom = h("div", { class: "mv-group" }, this.width.root, this.fitted);
+    this.zoom = h("div", { class: "mv-group mv-zoom" }, this.width.root, this.fitted);
     const plain = (label: string, control: HTMLElement) => h("label", { class: "mv-field" }, h("span", {}, label), control);
     this.drawing = [plain("Strategy", this.strategy), this.ratio.root, plain("Seed", this.seed)];
     this.statistics = plain("Statistics", this.choice);
-    this.choice.append(h("option", { value: "visible" }, "from visible patches (honest)"), h("option", { value: "true" }, "true ones (leaks)"));
+    this.choice.append(h("option", { value: "visible" }, "of visible patches"), h("option", { value: "true" }, "true (leaks)"));
     this.choice.title = "This model predicts patches up to their mean and contrast. Honest: taken from visible patches. True: read from the hidden pixels.";
     this.connect();
+    this.drawn = this.recipe;
+  }
+
+  /** Something was chosen that Draw has not drawn yet. */
+  get due(): boolean {
+    return this.drawn !== this.recipe;
+  }
+
+  private get recipe(): string {
+    return ["strategy", "ratio", "seed"].map((name) => this.model.get(name as "seed")).join(" ");
   }
 
   draw(): void {
-    this.model.set("strategy", this.strategy.value);
+    if (!this.due) this.tell("drawn again with the same seed; Next seed draws another mask");
+    this.drawn = this.recipe;
     this.model.set("draw", this.model.get("draw") + 1);
     this.model.save_changes();
     this.updated();
@@ -109,6 +122,7 @@ export class Settings {
   private put<K extends "ratio" | "seed" | "strategy" | "statistics">(name: K, value: K extends "ratio" | "seed" ? number : string): void {
     this.model.set(name, value as never);
     this.model.save_changes();
+    this.updated();
   }
 
   private connect(): void {
@@ -135,7 +149,7 @@ export class Settings {
 }
 
 const WORDS: Record<string, string> = {
-  random: "random patches",
+  random: "random",
   block: "blocks",
   grid: "grid",
   simmim: "SimMIM units",

@@ -13,16 +13,19 @@ export class Status {
     "details",
     { class: "mv-leak", hidden: true },
     h("summary", {}, "uses the hidden pixels"),
-    h("p", {}, "Mean and contrast of the hidden patches were read from the hidden pixels themselves. The picture looks better than what the model knows; choose the statistics “from visible patches” for an honest one."),
+    h("p", {}, "Mean and contrast of the hidden patches were read from the hidden pixels themselves. The picture looks better than what the model knows; choose the statistics “of visible patches” for an honest one."),
   );
   private readonly parts = h("span", { class: "mv-parts" });
   private readonly state = h("span", { class: "mv-state" });
   private readonly note = h("div", { class: "mv-note" });
+  private readonly news = h("div", { class: "mv-news" });
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private newsTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly signal: AbortSignal) {
-    this.root.append(h("div", { class: "mv-line" }, this.state, this.parts), this.note, this.live);
-    signal.addEventListener("abort", () => clearTimeout(this.timer), { once: true });
+    this.root.append(h("div", { class: "mv-line" }, this.state, this.parts), this.note, this.news, this.live);
+    const quiet = () => [this.timer, this.newsTimer].forEach(clearTimeout);
+    signal.addEventListener("abort", quiet, { once: true });
   }
 
   update(report: Report | null, hidden: number, patches: number, state: string): void {
@@ -38,8 +41,17 @@ export class Status {
     }
   }
 
+  /** For screen readers. */
   say(text: string): void {
     setText(this.live, text);
+  }
+
+  /** For everybody, for a moment. */
+  tell(text: string): void {
+    this.say(text);
+    setText(this.news, text);
+    clearTimeout(this.newsTimer);
+    if (text && !this.signal.aborted) this.newsTimer = setTimeout(() => setText(this.news, ""), 6000);
   }
 }
 

@@ -26,7 +26,7 @@ export class Buttons {
       icon(action.icon),
       h("span", {}, action.word),
     );
-    listen(button, "click", () => action.run(), this.signal);
+    listen(button, "click", () => action.enabled?.() !== false && action.run(), this.signal);
     this.made.push({ action, button });
     return button;
   }
@@ -39,7 +39,8 @@ export class Buttons {
   update(): void {
     for (const { action, button } of this.made) {
       if (action.pressed) button.setAttribute("aria-pressed", String(action.pressed()));
-      if (action.enabled) button.disabled = !action.enabled();
+      if (action.enabled) button.setAttribute("aria-disabled", String(!action.enabled())); // keeps the focus, unlike disabled
+      if (action.due) button.classList.toggle("is-due", action.due());
     }
   }
 }

@@ -10,7 +10,8 @@ export class Tools {
   name: ToolName = "brush";
   size = 1;
   hover: Patch | null = null;
-  painting = ""; // the panel a drag is in
+  over = ""; // the panel the pointer is on
+  painting = false;
   private cursor: Patch = { row: 0, col: 0 };
 
   constructor(
@@ -27,7 +28,8 @@ export class Tools {
 
   private at: Point | null = null;
 
-  point(patch: Patch | null, at: Point | null = null): void {
+  point(patch: Patch | null, at: Point | null = null, over = ""): void {
+    this.over = over;
     this.hover = patch;
     this.at = at;
     if (patch) this.cursor = patch;
@@ -80,16 +82,17 @@ export class Tools {
   attach(frame: HTMLElement, name: string, signal: AbortSignal): void {
     let drag: Drag | null = null;
     const point = (event: PointerEvent) => this.place(frame, event);
-    const hover = (at: Point) => this.point(patchAt(this.session.grid, at), at);
+    const hover = (at: Point) => this.point(patchAt(this.session.grid, at), at, name);
 
     listen(frame, "pointerdown", (event) => {
       if (!event.isPrimary || drag || !this.session.mask.length || event.button === 1) return;
       const opposite = event.button !== 0 || event.altKey;
+      frame.classList.add("by-pointer"); // no focus ring for those who see the pointer
       frame.focus({ preventScroll: true });
       frame.setPointerCapture?.(event.pointerId);
       const at = point(event);
       drag = new Drag(this.session, this, at, (this.name === "erase") === opposite ? 1 : 0);
-      this.painting = name;
+      this.painting = true;
       drag.to(at);
       hover(at);
     }, signal);
@@ -110,14 +113,16 @@ export class Tools {
     listen(frame, "lostpointercapture", () => end(() => this.session.release()), signal);
     listen(frame, "pointerleave", () => drag || this.point(null), signal);
     listen(frame, "contextmenu", (event) => event.shiftKey || event.preventDefault(), signal);
+    listen(frame, "blur", () => frame.classList.remove("by-pointer"), signal);
     listen(frame, "keydown", (event) => {
+      frame.classList.remove("by-pointer");
       if (event.key === "Escape") end(() => this.session.cancel());
     }, signal);
     signal.addEventListener("abort", () => end(() => this.session.release()), { once: true });
   }
 
   private drop(): null {
-    this.painting = "";
+    this.painting = false;
     return null;
   }
 }
