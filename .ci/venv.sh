@@ -1,5 +1,7 @@
 # Sourced by lab.sh and test.sh: a virtual environment in .venv with mimviz in it. `root` is the folder of the checkout.
 
+export NODE_USE_SYSTEM_CA=1 # as pip does; where a network has certificates of its own, npm would hang without
+
 fail() {
   echo "$(basename "$0"): $*" >&2
   exit 1
