@@ -17,9 +17,13 @@ _HOMES = {
     "load_mim": "zoo",
     "MaskPainter": "widgets",
 }  # fmt: skip
-_PACKAGES = ("core", "data", "vit", "grammar", "recipes", "train", "zoo", "plot", "widgets", "lab")
+_PACKAGES = ("core", "data", "vit", "grammar", "recipes", "train", "zoo", "plot", "widgets")
 
-__all__ = [*_HOMES, "recipes", "grammar", "__version__"]
+__all__ = [
+    "Encoder", "Grid", "Heatmap", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture",
+    "encoder", "fit", "image", "images", "load_mim",
+    "core", "data", "grammar", "plot", "recipes", "train", "vit", "widgets", "zoo",
+]  # fmt: skip
 
 
 def __getattr__(name: str):

@@ -57,7 +57,7 @@ class Grid:
     def patchify(self, images: Tensor) -> Tensor:
         """(B, C, height, width) → (B, N, patch² · C), channel last within a patch, as MAE orders it (`nchpwq->nhwpqc`)."""
         B, C, H, W = images.shape
-        if (H, W) != (self.height, self.width):
+        if (self.height, self.width) != (H, W):
             raise ValueError(
                 f"pictures are {H} x {W} pixels, but this grid covers {self.height} x {self.width} "
                 f"({self.rows} x {self.cols} patches of {self.patch}): fit them first, e.g. picture.fit(height, width)"
@@ -70,7 +70,7 @@ class Grid:
         """(B, N, patch² · C) → (B, C, height, width); the inverse of `patchify`."""
         B, N, D = patches.shape
         p = self.patch
-        if N != self.count or D % (p * p):
+        if self.count != N or D % (p * p):
             raise ValueError(f"patches are {N} x {D}, but this grid wants {self.count} x (channels · {p * p})")
         x = patches.reshape(B, self.rows, self.cols, p, p, D // (p * p))
         return x.permute(0, 5, 1, 3, 2, 4).reshape(B, -1, self.height, self.width)

@@ -18,7 +18,9 @@ class Heatmap:
 
     def __post_init__(self):
         if self.values.ndim != 3:
-            raise ValueError(f"heatmap has shape {tuple(self.values.shape)}, but (B, rows, cols) or (B, height, width) is wanted")
+            raise ValueError(
+                f"heatmap has shape {tuple(self.values.shape)}, but (B, rows, cols) or (B, height, width) is wanted"
+            )
         bad = int((~torch.isfinite(self.values)).sum())
         if bad:
             raise ValueError(

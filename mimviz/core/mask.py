@@ -20,7 +20,8 @@ class Mask:
     """Two facts about every patch: `hidden` and `predict`, boolean (B, N), N row by row.
 
     True means hidden, or to be predicted (as Hugging Face's `bool_masked_pos` and MAE's `mask`, and unlike SparK's `active`).
-    `predict` defaults to `hidden`. `shape` is (rows, cols); a (B, rows, cols) input brings its own. `Mask.from_array` takes plain rows × cols.
+    `predict` defaults to `hidden`. `shape` is (rows, cols); a (B, rows, cols) input brings its own. `Mask.from_array` takes
+    plain rows × cols.
     """
 
     hidden: Tensor
@@ -31,7 +32,9 @@ class Mask:
         hidden, shape = _rows_of_patches(self.hidden, self.shape)
         predict = hidden if self.predict is None else _rows_of_patches(self.predict, shape)[0]
         if predict.shape != hidden.shape:
-            raise ValueError(f"predict is {tuple(predict.shape)}, but hidden is {tuple(hidden.shape)}: one value per patch in both")
+            raise ValueError(
+                f"predict is {tuple(predict.shape)}, but hidden is {tuple(hidden.shape)}: one value per patch in both"
+            )
         for name, value in (("hidden", hidden), ("predict", predict), ("shape", shape)):
             object.__setattr__(self, name, value)
 
@@ -64,9 +67,13 @@ class Mask:
         """From anything array-like of rows × cols (or B × rows × cols) truth values."""
         array = np.asarray(hidden)
         if array.ndim not in (2, 3):
-            raise ValueError(f"mask array has shape {array.shape}, but rows x cols is wanted (one truth value per patch)")
+            raise ValueError(
+                f"mask array has shape {array.shape}, but rows x cols is wanted (one truth value per patch)"
+            )
         if array.dtype != bool and not np.isin(array, (0, 1)).all():
-            raise ValueError(f"mask array holds {array[~np.isin(array, (0, 1))].flat[0]!r}, but only True/False or 0/1 are wanted")
+            raise ValueError(
+                f"mask array holds {array[~np.isin(array, (0, 1))].flat[0]!r}, but only True/False or 0/1 are wanted"
+            )
         return cls(torch.from_numpy(array.astype(bool).reshape(-1, *array.shape[-2:])))
 
     # --- reading it ---
@@ -140,7 +147,9 @@ class Mask:
 
     def __repr__(self) -> str:
         where = "x".join(map(str, self.shape)) if self.shape else f"{self.hidden.shape[1]} patches"
-        return f"Mask({where}, {self.count} hidden, ratio {self.ratio:.2f}" + (f", batch {len(self)})" if len(self) > 1 else ")")
+        return f"Mask({where}, {self.count} hidden, ratio {self.ratio:.2f}" + (
+            f", batch {len(self)})" if len(self) > 1 else ")"
+        )
 
     def grow(self, steps: int = 1) -> Mask:
         """Hides also the (up to four) neighbours of every hidden patch, `steps` times."""
@@ -179,9 +188,13 @@ class Mask:
             rows, cols = map(int, size.lower().split("x"))
             lengths = [int(n) for n in runs.split()]
         except (ValueError, AttributeError) as err:
-            raise ValueError(f"mask text {str(text)[:40]!r} is not of the form '8x8:5 3 56' (rows x cols : run lengths)") from err
+            raise ValueError(
+                f"mask text {str(text)[:40]!r} is not of the form '8x8:5 3 56' (rows x cols : run lengths)"
+            ) from err
         if rows < 1 or cols < 1 or rows * cols > 2**24 or min(lengths, default=-1) < 0 or sum(lengths) != rows * cols:
-            raise ValueError(f"mask text speaks of {sum(lengths)} patches in runs, but {rows} x {cols} makes {rows * cols}: it was cut or edited")
+            raise ValueError(
+                f"mask text speaks of {sum(lengths)} patches in runs, but {rows} x {cols} makes {rows * cols}: it was cut or edited"
+            )
         flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
         return cls.from_array(flat.reshape(rows, cols))
 
@@ -208,7 +221,9 @@ class Mask:
                     raise ValueError(f"{picture.width} x {picture.height} pixels")
                 array = np.asarray(picture.convert("L"))
         except Exception as err:
-            raise ValueError(f"{len(data)} bytes are not a mask picture (a PNG with one pixel per patch): {err}") from err
+            raise ValueError(
+                f"{len(data)} bytes are not a mask picture (a PNG with one pixel per patch): {err}"
+            ) from err
         return cls.from_array(array >= 128)
 
     # --- inside ---
@@ -216,7 +231,9 @@ class Mask:
     @property
     def _known_shape(self) -> tuple[int, int]:
         if self.shape is None:
-            raise ValueError(f"this mask lists {self.hidden.shape[1]} patches but not their rows and cols: give Mask(..., shape=(rows, cols))")
+            raise ValueError(
+                f"this mask lists {self.hidden.shape[1]} patches but not their rows and cols: give Mask(..., shape=(rows, cols))"
+            )
         return self.shape
 
     def _alike(self, other: Mask) -> Mask:
@@ -245,7 +262,7 @@ def _rows_of_patches(hidden: Tensor, shape: tuple[int, int] | None) -> tuple[Ten
     if hidden.dtype != torch.bool:
         raise TypeError(f"mask holds {hidden.dtype}, but boolean is wanted: True = hidden")
     if hidden.ndim == 3:
-        shape, hidden = tuple(hidden.shape[1:]), hidden.flatten(1)
+        shape, hidden = (hidden.shape[1], hidden.shape[2]), hidden.flatten(1)
     elif hidden.ndim == 2 and shape is None:
         return hidden, None
     if hidden.ndim != 2:

@@ -63,13 +63,13 @@ class Outcome:
         """The same for one picture of the batch."""
         cut = slice(index, index + 1) if index != -1 else slice(-1, None)
         view = self.view and replace(self.view, images=self.view.images[cut], pixels=_one(self._drawn, cut))
-        rows = (x[cut] for x in (self.guess, self.truth, self.patch_loss, self.where))
-        return Outcome(self.mask[index], *rows, view)
+        guess, truth, patch_loss = self.guess[cut], self.truth[cut], self.patch_loss[cut]
+        return Outcome(self.mask[index], guess, truth, patch_loss, self.where[cut], view)
 
     def detached(self) -> Outcome:
         """The same without the graph behind it."""
-        rows = (x.detach() for x in (self.guess, self.truth, self.patch_loss))
-        return Outcome(self.mask, *rows, self.where, self.view)
+        guess, truth, patch_loss = self.guess.detach(), self.truth.detach(), self.patch_loss.detach()
+        return replace(self, guess=guess, truth=truth, patch_loss=patch_loss)
 
     # --- pictures, for targets that are pixels ---
 
@@ -130,7 +130,9 @@ class Outcome:
     @property
     def _drawable(self) -> View:
         if self.view is None:
-            raise ValueError("this recipe predicts no pixels, so its guess is no picture: look at outcome.patch_loss instead")
+            raise ValueError(
+                "this recipe predicts no pixels, so its guess is no picture: look at outcome.patch_loss instead"
+            )
         return self.view
 
     @cached_property
@@ -155,7 +157,9 @@ class Outcome:
         """Patches on the images' scale → RGB, clipped to 0..1."""
         view = self._drawable
         p2 = view.grid.patch**2
-        mean, std = (torch.tensor(x, dtype=patches.dtype, device=patches.device).repeat(p2) for x in (view.mean, view.std))
+        mean, std = (
+            torch.tensor(x, dtype=patches.dtype, device=patches.device).repeat(p2) for x in (view.mean, view.std)
+        )
         return (patches * std + mean).clamp(0, 1)
 
     @property

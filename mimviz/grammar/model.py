@@ -21,7 +21,17 @@ class MaskedModel(nn.Module):
     The words are plain attributes, so one can be exchanged: `mim.where = Units(0.6)`.
     """
 
-    def __init__(self, encoder: Encoder, *, where: Callable, how: Callable, target: Any, decoder: nn.Module, loss: Callable, name=""):
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        where: Callable,
+        how: Callable,
+        target: Any,
+        decoder: nn.Module,
+        loss: Callable,
+        name="",
+    ):
         super().__init__()
         self.encoder, self.where, self.how, self.target = encoder, where, how, target
         self.decoder, self.loss, self.name = decoder, loss, name
@@ -35,7 +45,13 @@ class MaskedModel(nn.Module):
         return Outcome(mask, guess, truth, self.loss(guess, truth).mean(-1), where, self._view(images, mask, "visible"))
 
     def reconstruct(
-        self, picture, mask: Mask | None = None, *, statistics: Statistics = "visible", ratio: float = 0.75, seed: int = 0
+        self,
+        picture,
+        mask: Mask | None = None,
+        *,
+        statistics: Statistics = "visible",
+        ratio: float = 0.75,
+        seed: int = 0,
     ) -> Outcome:
         """What the model makes of one picture with these patches hidden (or a random share `ratio`).
 
@@ -98,9 +114,14 @@ class MaskedModel(nn.Module):
     def _some_hidden(self, mask: Mask) -> Mask:
         N = self.grid.count
         if (count := self.grid.check(mask).count) == 0:
-            raise ValueError(f"0 of {N} patches are hidden, so there is nothing to reconstruct: hide at least one, e.g. Mask.random(model.grid)")
+            raise ValueError(
+                f"0 of {N} patches are hidden, so there is nothing to reconstruct: "
+                "hide at least one, e.g. Mask.random(model.grid)"
+            )
         if count == N:
-            raise ValueError(f"all {N} patches are hidden, so the model would see nothing of the picture: leave at least one visible")
+            raise ValueError(
+                f"all {N} patches are hidden, so the model would see nothing of the picture: leave at least one visible"
+            )
         return self.grid.check(mask)
 
     def _view(self, images: Tensor, mask: Mask, statistics: Statistics) -> View | None:
@@ -108,15 +129,15 @@ class MaskedModel(nn.Module):
             return None
         draw = partial(self.target.pixels, images=images, mask=mask, statistics=statistics)
         enc = self.encoder
-        return View(images, enc.grid, enc.mean, enc.std, draw, self.target.note(statistics), self.target.leaks(statistics))
+        return View(
+            images, enc.grid, enc.mean, enc.std, draw, self.target.note(statistics), self.target.leaks(statistics)
+        )
 
 
 def _check_finite(guess: Tensor, name: str) -> None:
     bad = int((~torch.isfinite(guess)).sum())
     if bad:
         raise ValueError(
-            f"{bad} of {guess.numel()} values that {name or 'the model'} guessed are NaN or infinite: the picture or the weights hold "
-            "such values, or half precision overflowed"
+            f"{bad} of {guess.numel()} values that {name or 'the model'} guessed are NaN or infinite: "
+            "the picture or the weights hold such values, or half precision overflowed"
         )
-
-

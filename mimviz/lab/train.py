@@ -80,7 +80,8 @@ def run_train(args: argparse.Namespace) -> int:
     }  # fmt: skip
     save_mim(out / "model.safetensors", model, sentence, **card)
     print(
-        f"{out / 'model.safetensors'}: loss {log} over the last 100 steps. Look at it: mimviz.load_mim({str(out / 'model.safetensors')!r})"
+        f"{out / 'model.safetensors'}: loss {log} over the last 100 steps; "
+        f"look at it with mimviz.load_mim({str(out / 'model.safetensors')!r})"
     )
     return 0
 

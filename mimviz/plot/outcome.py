@@ -39,7 +39,7 @@ def show_heatmap(heat: Heatmap, picture: Picture | None = None) -> Figure:
     """The map in its real range, over the picture where one is given: viridis, or a symmetric diverging map when signed."""
     if len(heat.values) != 1:
         raise ValueError(f"this heatmap is of {len(heat.values)} pictures: take one, e.g. heat[0].plot()")
-    size = (picture.height, picture.width) if picture else tuple(heat.values.shape[1:])
+    size = (picture.height, picture.width) if picture else (heat.values.shape[1], heat.values.shape[2])
     figure, axis = plt.subplots(figsize=(4.6, 4.6 * size[0] / size[1]), layout="constrained")
     if picture is not None:
         _picture(axis, picture)
@@ -58,7 +58,11 @@ def show_picture(picture: Picture) -> Figure:
 
 def _headline(outcome: Outcome) -> str:
     psnr = "perfect" if math.isinf(outcome.psnr) else f"{outcome.psnr:.2f} dB"
-    words = [f"{outcome.mask.count} of {outcome.mask.hidden.shape[1]} patches hidden", f"loss {outcome.loss:.4f}", f"PSNR on hidden pixels {psnr}"]
+    words = [
+        f"{outcome.mask.count} of {outcome.mask.hidden.shape[1]} patches hidden",
+        f"loss {outcome.loss:.4f}",
+        f"PSNR on hidden pixels {psnr}",
+    ]
     return " · ".join([*words, outcome.note] if outcome.note else words)
 
 
@@ -72,13 +76,21 @@ def _hatch(axis, outcome: Outcome) -> None:
     assert outcome.view is not None
     p = outcome.view.grid.patch
     for row, col in np.argwhere(outcome.mask.array):
-        axis.add_patch(Rectangle((col * p, row * p), p, p, facecolor="0.5", edgecolor="0.35", hatch="////", linewidth=0))
+        axis.add_patch(
+            Rectangle((col * p, row * p), p, p, facecolor="0.5", edgecolor="0.35", hatch="////", linewidth=0)
+        )
 
 
-def _heatmap(figure, axis, heat: Heatmap, size: tuple[int, int], unit: str, *, cmap: str = "magma", alpha: float = 1.0) -> None:
+def _heatmap(
+    figure, axis, heat: Heatmap, size: tuple[int, int], unit: str, *, cmap: str = "magma", alpha: float = 1.0
+) -> None:
     values = heat.values[0].float().cpu().numpy()
     reach = max(abs(heat.min), abs(heat.max))
-    scale = {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach} if heat.signed else {"cmap": cmap, "vmin": heat.min, "vmax": heat.max}
+    scale = (
+        {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
+        if heat.signed
+        else {"cmap": cmap, "vmin": heat.min, "vmax": heat.max}
+    )
     shown = axis.imshow(values, extent=(0, size[1], size[0], 0), interpolation="nearest", alpha=alpha, **scale)
     axis.set_axis_off()
     bar = figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.03)

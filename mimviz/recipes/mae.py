@@ -16,7 +16,14 @@ from ..vit import Encoder
 
 
 def mae(encoder: Encoder, *, ratio=0.75, normalize=True, dim=512, depth=8, heads=None) -> MaskedModel:
-    """dim, depth, heads: of the decoder (512, 8, 16 in the paper). normalize: predict each patch minus its mean, over its spread."""
+    """dim, depth, heads: of the decoder (512, 8 and 16 in the paper).
+
+    normalize: predict each patch minus its mean, over its spread, instead of plain pixels.
+    """
     target = Pixels(encoder.grid, normalize=normalize)
-    decoder = Transformer(encoder.width, target.width, encoder.grid, prefix=encoder.prefix, dim=dim, depth=depth, heads=heads)
-    return MaskedModel(encoder, where=Highest(ratio), how=Drop(), target=target, decoder=decoder, loss=squared, name="mae")
+    decoder = Transformer(
+        encoder.width, target.width, encoder.grid, prefix=encoder.prefix, dim=dim, depth=depth, heads=heads
+    )
+    return MaskedModel(
+        encoder, where=Highest(ratio), how=Drop(), target=target, decoder=decoder, loss=squared, name="mae"
+    )

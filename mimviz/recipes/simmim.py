@@ -20,4 +20,6 @@ def simmim(encoder: Encoder, *, ratio=0.6, unit=2) -> MaskedModel:
     target = Pixels(encoder.grid, normalize=False)
     decoder = Linear(encoder.width, target.width, prefix=encoder.prefix)
     how = MaskToken(encoder.width)
-    return MaskedModel(encoder, where=Units(ratio, unit), how=how, target=target, decoder=decoder, loss=absolute, name="simmim")
+    return MaskedModel(
+        encoder, where=Units(ratio, unit), how=how, target=target, decoder=decoder, loss=absolute, name="simmim"
+    )

@@ -32,12 +32,16 @@ def load(path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
     with safe_open(str(path), framework="pt") as file:
         facts = json.loads((file.metadata() or {}).get("mimviz-run", "null"))
         if facts is None:
-            raise ValueError(f"{path} holds no run of mimviz (weights only?): a run is written by fit(..., checkpoint=path)")
+            raise ValueError(
+                f"{path} holds no run of mimviz (weights only?): a run is written by fit(..., checkpoint=path)"
+            )
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     try:
         model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     except RuntimeError as err:
-        raise ValueError(f"{path} is the run of another model than this one: {str(err).splitlines()[-1].strip()}") from err
+        raise ValueError(
+            f"{path} is the run of another model than this one: {str(err).splitlines()[-1].strip()}"
+        ) from err
     state: dict[int, dict] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):

@@ -50,9 +50,10 @@ def fit(
     """Trains `model` in place on normalized pictures (B, 3, H, W) and yields a Step after each optimizer step.
 
     AdamW, `warmup` steps (5 % unless told) then cosine to 0; bfloat16 autocast where precision is "auto" and the model is on a GPU.
-    batches: any iterable of tensors (repeated as often as needed), or an object with `.at(step)`, which makes a resumed run equal to
-    one that never stopped. checkpoint: a file written each `every` steps, at the end, and when the loop is left; read first if it is
-    there. Each step seeds its own random numbers from `seed` and leaves the caller's generator alone.
+    batches: any iterable of tensors (repeated as often as needed), or an object with `.at(step)`, which makes a resumed run
+    equal to one that never stopped.
+    checkpoint: a file written each `every` steps, at the end, and when the loop is left; read first if it is there.
+    Each step seeds its own random numbers from `seed` and leaves the caller's generator alone.
     Raises FloatingPointError where the loss is no longer finite (the last checkpoint is kept).
     """
     _check(steps, lr)
@@ -92,7 +93,9 @@ def _step(model: nn.Module, images: Tensor, optimizer, clip: float | None, autoc
     if not isinstance(loss, Tensor):
         raise ValueError("the loss carries no gradient: every parameter of the model is frozen (requires_grad=False)")
     if not torch.isfinite(loss):
-        raise FloatingPointError(f"loss is {float(loss.detach())}: lower the learning rate, or look for NaN in the pictures")
+        raise FloatingPointError(
+            f"loss is {float(loss.detach())}: lower the learning rate, or look for NaN in the pictures"
+        )
     loss.backward()
     if clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
@@ -138,7 +141,9 @@ def _again(batches: Iterable[Tensor]) -> Iterator[Tensor]:
             empty = False
             yield batch
         if empty:
-            raise ValueError("batches ran out: a generator can be read only once, so give a list or a loader, or fewer steps")
+            raise ValueError(
+                "batches ran out: a generator can be read only once, so give a list or a loader, or fewer steps"
+            )
 
 
 def _resume(checkpoint, model: nn.Module, optimizer, setup: dict) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Literal
+from typing import Any, Literal
 
 import timm
 import torch
@@ -30,12 +30,14 @@ class Encoder(nn.Module):
                 "in ways this version does not read. Choose e.g. 'vit_tiny_patch16_224'"
             )
         if vit.pos_embed is None or getattr(vit, "dynamic_img_size", False):
-            raise ValueError("this ViT has no fixed table of positions (dynamic_img_size, or none at all): create it with a fixed img_size")
+            raise ValueError(
+                "this ViT has no fixed table of positions (dynamic_img_size, or none at all): create it with a fixed img_size"
+            )
         rows, cols = vit.patch_embed.grid_size
         patch = vit.patch_embed.patch_size
         if patch[0] != patch[1]:
             raise ValueError(f"patches of this ViT are {patch[0]} x {patch[1]} pixels, but square ones are wanted")
-        self.vit = vit
+        self.vit: Any = vit
         self.grid = Grid(rows, cols, patch[0])
         self.width: int = vit.embed_dim
         self.prefix: int = vit.num_prefix_tokens
@@ -47,21 +49,23 @@ class Encoder(nn.Module):
         """(B, 3, height, width) normalized → (B, N, width): patch embeddings, before positions."""
         want = (3, self.grid.height, self.grid.width)
         if images.ndim != 4 or tuple(images.shape[1:]) != want:
-            raise ValueError(f"pictures have shape {tuple(images.shape)}, but this model wants (B, {', '.join(map(str, want))})")
-        return self.vit.patch_embed(images)  # type: ignore[operator]
+            raise ValueError(
+                f"pictures have shape {tuple(images.shape)}, but this model wants (B, {', '.join(map(str, want))})"
+            )
+        return self.vit.patch_embed(images)
 
     def forward(self, content: Tensor, ids: Tensor | None = None) -> Tensor:
         """content (B, K, width) of the patches numbered `ids` (B, K), or of all N in order → tokens (B, prefix + K, width)."""
-        x = self.vit.pos_drop(self._placed(content, ids))  # type: ignore[operator]
-        x = self.vit.blocks(self.vit.norm_pre(x))  # type: ignore[operator]
-        return self.vit.norm(x)  # type: ignore[operator]
+        x = self.vit.pos_drop(self._placed(content, ids))
+        x = self.vit.blocks(self.vit.norm_pre(x))
+        return self.vit.norm(x)
 
     def _placed(self, content: Tensor, ids: Tensor | None) -> Tensor:
         """Adds positions and the prefix tokens, as `VisionTransformer._pos_embed` does."""
         vit, B = self.vit, content.shape[0]
         positions = vit.pos_embed  # (1, N or prefix + N, width)
-        shared = positions.shape[1] - self.grid.count  # type: ignore[union-attr]
-        patches = positions[:, shared:]  # type: ignore[index]
+        shared = positions.shape[1] - self.grid.count
+        patches = positions[:, shared:]
         if ids is not None:
             patches = patches.expand(B, -1, -1).gather(1, ids[..., None].expand(-1, -1, self.width))
         prefix = [t.expand(B, -1, -1) for t in (vit.cls_token, vit.reg_token) if t is not None]
@@ -69,11 +73,13 @@ class Encoder(nn.Module):
             return content + patches
         front = torch.cat(prefix, dim=1)
         if shared:
-            front = front + positions[:, :shared]  # type: ignore[index]
+            front = front + positions[:, :shared]
         return torch.cat([front, content + patches], dim=1)
 
 
-def encoder(name: str, *, positions: Literal["learned", "sincos"] = "learned", pretrained: bool = False, **keywords) -> Encoder:
+def encoder(
+    name: str, *, positions: Literal["learned", "sincos"] = "learned", pretrained: bool = False, **keywords
+) -> Encoder:
     """A timm ViT by name as an `Encoder`, with timm's own keywords: `encoder("vit_tiny_patch16_224", img_size=64, patch_size=8)`.
 
     positions: "sincos" replaces the table of positions by fixed sines and cosines, as MAE pre-trains.
@@ -81,11 +87,13 @@ def encoder(name: str, *, positions: Literal["learned", "sincos"] = "learned", p
     """
     if not timm.is_model(name):
         close = get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
-        raise ValueError(f"timm knows no model {name!r}" + (f"; did you mean one of {', '.join(close)}?" if close else ""))
+        raise ValueError(
+            f"timm knows no model {name!r}" + (f"; did you mean one of {', '.join(close)}?" if close else "")
+        )
     vit = timm.create_model(name, pretrained=pretrained, num_classes=0, **keywords)
     made = Encoder(vit)
     if positions == "sincos":
-        table = vit.pos_embed
+        table: Any = vit.pos_embed
         table.data.copy_(sincos(made.grid, made.width, prefix=table.shape[1] - made.grid.count))
         table.requires_grad_(False)
     elif positions != "learned":

@@ -11,7 +11,9 @@ from ..core import Grid
 def sincos(grid: Grid, dim: int, *, prefix: int = 0) -> Tensor:
     """(1, prefix + N, dim): half of the channels speak of the column, half of the row; prefix tokens get zeros."""
     if dim % 4:
-        raise ValueError(f"width {dim} does not divide by 4, which sine and cosine of two axes need: choose {dim // 4 * 4}")
+        raise ValueError(
+            f"width {dim} does not divide by 4, which sine and cosine of two axes need: choose {dim // 4 * 4}"
+        )
     omega = 10000.0 ** -(torch.arange(dim // 4, dtype=torch.float64) / (dim / 4))
     y, x = torch.meshgrid(torch.arange(grid.rows), torch.arange(grid.cols), indexing="ij")
     waves = [at.reshape(-1, 1).double() * omega for at in (x, y)]  # (N, dim / 4) each

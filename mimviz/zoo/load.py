@@ -27,7 +27,8 @@ def load_mim(name_or_path: str | os.PathLike = "tiny", *, device: str | None = N
     if not path.is_file():
         close = get_close_matches(name, bundled(), n=1)
         raise FileNotFoundError(
-            f"{name!r} is neither a bundled model nor a file" + (f"; did you mean {close[0]!r}?" if close else ".")
+            f"{name!r} is neither a bundled model nor a file"
+            + (f"; did you mean {close[0]!r}?" if close else ".")
             + f" Bundled: {', '.join(bundled()) or 'none'}"
         )
     model = read_own(path)

@@ -1,4 +1,4 @@
-"""mimviz's own file: weights in safetensors, and in its header the sentence that builds the model. No code is ever read from a file."""
+"""mimviz's own file: weights in safetensors, in the header the sentence that builds the model. No code is read from a file."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def read_own(path: Path) -> MaskedModel:
             header = json.loads((file.metadata() or {}).get(HEADER, "null"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as err:
-        raise ValueError(f"{path} is no readable safetensors file ({err}): was the copy or the download cut off?") from err
+        raise ValueError(
+            f"{path} is no readable safetensors file ({err}): was the copy or the download cut off?"
+        ) from err
     if header is None:
         raise ValueError(
             f"{path} holds {len(tensors)} tensors but does not say which model they belong to: "

@@ -18,7 +18,9 @@ def test_random_hides_the_promised_share_and_repeats():
     assert mask != Mask.random(Grid(14, 14, 16), ratio=0.75, seed=4)
 
 
-@pytest.mark.parametrize(("patches", "ratio", "kept"), [(196, 0.75, 49), (64, 0.999, 1), (64, 1, 0), (64, 0, 64), (10, 0.55, 4)])
+@pytest.mark.parametrize(
+    ("patches", "ratio", "kept"), [(196, 0.75, 49), (64, 0.999, 1), (64, 1, 0), (64, 0, 64), (10, 0.55, 4)]
+)
 def test_kept_count_is_floored_like_mae(patches, ratio, kept):
     assert keep_count(patches, ratio) == kept
 
@@ -51,7 +53,9 @@ def test_rle_is_readable():
     assert Mask.from_array([[1, 1], [1, 1]]).to_rle() == "2x2:0 4"
 
 
-@pytest.mark.parametrize("text", ["", "8x8", "2x3:1 1", "2x3:7", "axb:6", "2x3:2 -2 6", "0x3:", "99999999x99999999:1", None, "2x3:2 2 2:1"])
+@pytest.mark.parametrize(
+    "text", ["", "8x8", "2x3:1 1", "2x3:7", "axb:6", "2x3:2 -2 6", "0x3:", "99999999x99999999:1", None, "2x3:2 2 2:1"]
+)
 def test_text_that_is_no_mask_is_refused(text):
     with pytest.raises(ValueError, match="mask text"):
         Mask.from_rle(text)
@@ -76,7 +80,11 @@ def test_shrink_eats_from_visible_neighbours_but_not_from_the_border():
     assert Mask.from_array(np.ones((3, 3), bool)).shrink().array.all()
     corner = np.ones((3, 3), bool)
     corner[0, 0] = False
-    assert Mask.from_array(corner).shrink().array.tolist() == [[False, False, True], [False, True, True], [True, True, True]]
+    assert Mask.from_array(corner).shrink().array.tolist() == [
+        [False, False, True],
+        [False, True, True],
+        [True, True, True],
+    ]
 
 
 def test_hidden_and_predict_are_two_facts():
@@ -93,7 +101,9 @@ def test_unequal_numbers_in_a_batch_are_refused_where_it_matters():
         _ = mask.keep_ids
 
 
-@pytest.mark.parametrize("wrong", [np.zeros(4), np.full((2, 2), 2), np.full((2, 2), 0.5), np.full((2, 2), np.nan), "mask"])
+@pytest.mark.parametrize(
+    "wrong", [np.zeros(4), np.full((2, 2), 2), np.full((2, 2), 0.5), np.full((2, 2), np.nan), "mask"]
+)
 def test_arrays_that_are_no_masks_are_refused(wrong):
     with pytest.raises(ValueError, match="mask array"):
         Mask.from_array(wrong)

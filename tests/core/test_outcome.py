@@ -38,7 +38,9 @@ def test_a_perfect_guess_has_no_error_and_infinite_psnr():
 
 def test_only_some_patches_guessed():
     whole = made(0.2, [[1, 1], [0, 0]])
-    one = Outcome(whole.mask, whole.guess[:, :1], whole.truth[:, :1], whole.patch_loss[:, :1], torch.tensor([[1]]), whole.view)
+    one = Outcome(
+        whole.mask, whole.guess[:, :1], whole.truth[:, :1], whole.patch_loss[:, :1], torch.tensor([[1]]), whole.view
+    )
     assert one.error.values[0, 0].tolist() == pytest.approx([0, 0.1], abs=1e-6)
     assert one.loss == pytest.approx(0.04)
 
@@ -49,7 +51,11 @@ def test_nothing_to_predict_has_no_loss():
 
 
 def test_a_batch_is_drawn_one_by_one():
-    mim = mv.recipes.mae(mv.encoder("vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=32, depth=1, num_heads=2), dim=16, depth=1)
+    mim = mv.recipes.mae(
+        mv.encoder("vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=32, depth=1, num_heads=2),
+        dim=16,
+        depth=1,
+    )
     images = torch.randn(3, 3, 16, 16).clamp(-1, 1)
     with torch.no_grad():
         outcome = mim(images, Mask.random(mim.grid, batch=3))

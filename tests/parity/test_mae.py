@@ -25,11 +25,17 @@ def pair(normalize: bool, size: tuple[int, int]):
     encoder = mv.encoder("vit_tiny_patch16_224", img_size=size, patch_size=8, embed_dim=32, depth=2, num_heads=4)
     ours = mv.recipes.mae(encoder, normalize=normalize, dim=16, depth=2, heads=2).eval()
     state = theirs.state_dict()
-    mine = vit(state) | blocks(state, "decoder.decoder_layers", "decoder.blocks") | {"decoder.token": state["decoder.mask_token"]}
+    mine = (
+        vit(state)
+        | blocks(state, "decoder.decoder_layers", "decoder.blocks")
+        | {"decoder.token": state["decoder.mask_token"]}
+    )
     for kind in ("weight", "bias"):
         for name, hf in (("embed", "decoder_embed"), ("norm", "decoder_norm"), ("head", "decoder_pred")):
             mine[f"decoder.{name}.{kind}"] = state[f"decoder.{hf}.{kind}"]
-    tokens = torch.zeros(1, ours.grid.count + 1, 32)  # the oracle stretches its square table of positions to other shapes
+    tokens = torch.zeros(
+        1, ours.grid.count + 1, 32
+    )  # the oracle stretches its square table of positions to other shapes
     mine["encoder.vit.pos_embed"] = theirs.vit.embeddings.interpolate_pos_encoding(tokens, *size)
     ours.load_state_dict(mine)
     ours.decoder.positions.copy_(theirs.decoder.interpolate_pos_encoding(tokens))
@@ -65,4 +71,6 @@ def test_fixed_positions_are_mae_s():
     fresh = ViTMAEForPreTraining(theirs.config)
     fresh.vit.embeddings.patch_embeddings.projection._is_hf_initialized = False
     fresh.vit.embeddings.initialize_weights()
-    torch.testing.assert_close(sincos(ours.grid, 32, prefix=1), fresh.vit.embeddings.position_embeddings, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        sincos(ours.grid, 32, prefix=1), fresh.vit.embeddings.position_embeddings, atol=1e-6, rtol=0
+    )

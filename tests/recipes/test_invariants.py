@@ -56,7 +56,9 @@ def test_a_mask_from_outside_is_obeyed(name):
 def test_nothing_hidden_is_the_plain_encoder(name):
     model, images = made(name).eval(), smooth(2)
     content = model.how(model.encoder.embed(images), Mask.none(GRID).expand(2))
-    torch.testing.assert_close(model.encoder(*content), model.encoder.vit.forward_features(images), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        model.encoder(*content), model.encoder.vit.forward_features(images), atol=1e-5, rtol=1e-5
+    )
 
 
 @everyone

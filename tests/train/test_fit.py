@@ -74,7 +74,9 @@ def test_only_matrices_and_kernels_decay():
     m = model()
     before = {k: v.clone() for k, v in m.named_parameters()}
     list(mv.fit(m, [torch.zeros(2, 3, 16, 16)], steps=1, lr=1e-9, warmup=0, weight_decay=1e8, clip=None))
-    shrunk = {k for k, v in m.named_parameters() if (v.detach() - before[k]).abs().max() > 1e-3 * before[k].abs().max() + 1e-6}
+    shrunk = {
+        k for k, v in m.named_parameters() if (v.detach() - before[k]).abs().max() > 1e-3 * before[k].abs().max() + 1e-6
+    }
     assert shrunk == {k for k, v in before.items() if v.ndim in (2, 4)}
 
 
@@ -99,7 +101,9 @@ def test_what_cannot_be_trained_is_refused(tmp_path):
     list(mv.fit(model(), batches(), steps=2, checkpoint=file))
     with pytest.raises(ValueError, match=r"steps 2 \(now 3\)"):
         next(mv.fit(model(), batches(), steps=3, checkpoint=file))
-    wide = mv.recipes.simmim(mv.encoder("vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=24, depth=1, num_heads=2))
+    wide = mv.recipes.simmim(
+        mv.encoder("vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=24, depth=1, num_heads=2)
+    )
     with pytest.raises(ValueError, match="another model"):
         next(mv.fit(wide, batches(), steps=2, checkpoint=file))
 

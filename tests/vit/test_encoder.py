@@ -55,9 +55,9 @@ def test_fixed_positions_stay_fixed():
 
 
 def test_wrong_models_names_and_pictures_are_refused():
-    with pytest.raises(TypeError, match="Swin.*not a plain timm VisionTransformer"):
+    with pytest.raises(TypeError, match=r"Swin.*not a plain timm VisionTransformer"):
         Encoder(timm.create_model("swin_tiny_patch4_window7_224", num_classes=0))
-    with pytest.raises(ValueError, match="no model 'vit_tiny_patch16'.*vit_tiny_patch16_"):
+    with pytest.raises(ValueError, match=r"no model 'vit_tiny_patch16'.*vit_tiny_patch16_"):
         mv.encoder("vit_tiny_patch16")
     with pytest.raises(ValueError, match="dynamic_img_size"):
         mv.encoder("vit_tiny_patch16_224", dynamic_img_size=True, **TINY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from timm.models.vision_transformer import Block
@@ -11,13 +12,15 @@ from torch import Tensor, nn
 from ...core import Grid, Mask
 from ...vit import sincos
 
-_norm = partial(nn.LayerNorm, eps=1e-6)
+_norm: Any = partial(nn.LayerNorm, eps=1e-6)
 
 
 class Transformer(nn.Module):
     """decoder(seen, mask): tokens (B, prefix + K, width) of the visible patches → guesses (B, N, out) for all patches."""
 
-    def __init__(self, width: int, out: int, grid: Grid, *, prefix: int, dim: int = 512, depth: int = 8, heads: int | None = None):
+    def __init__(
+        self, width: int, out: int, grid: Grid, *, prefix: int, dim: int = 512, depth: int = 8, heads: int | None = None
+    ):
         super().__init__()
         heads = heads or max(dim // 32, 1)
         if dim % heads or dim % 4:
@@ -25,6 +28,7 @@ class Transformer(nn.Module):
         self.grid, self.prefix = grid, prefix
         self.embed = nn.Linear(width, dim)
         self.token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.positions: Tensor
         self.register_buffer("positions", sincos(grid, dim, prefix=prefix), persistent=False)
         self.blocks = nn.Sequential(*(Block(dim, heads, qkv_bias=True, norm_layer=_norm) for _ in range(depth)))
         self.norm = _norm(dim)
@@ -36,7 +40,9 @@ class Transformer(nn.Module):
         x = self.embed(seen)  # (B, prefix + K, dim)
         B, _, D = x.shape
         ids = mask.keep_ids[..., None].expand(-1, -1, D)
-        patches = self.token.to(x.dtype).expand(B, self.grid.count, D).scatter(1, ids, x[:, self.prefix :])  # (B, N, dim)
+        patches = (
+            self.token.to(x.dtype).expand(B, self.grid.count, D).scatter(1, ids, x[:, self.prefix :])
+        )  # (B, N, dim)
         x = torch.cat([x[:, : self.prefix], patches], dim=1) + self.positions
         return self.head(self.norm(self.blocks(x)))[:, self.prefix :]  # (B, N, out)
 

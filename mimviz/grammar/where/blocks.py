@@ -15,7 +15,8 @@ from ...core import Grid, Mask, keep_count
 class Blocks:
     """where(images, grid) → Mask of rectangles of at least `smallest` patches, aspect ratio in `aspect` .. 1 / `aspect`.
 
-    When no further rectangle fits, single patches make the count exact, as BEiT v2's code does, so that a batch hides equal numbers.
+    When no further rectangle fits, single patches make the count exact, as BEiT v2's code does, so that all pictures of a
+    batch hide equal numbers.
     """
 
     ratio: float = 0.4

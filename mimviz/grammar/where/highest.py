@@ -27,7 +27,9 @@ class Highest:
     def __call__(self, images: Tensor, grid: Grid, generator: Generator | None = None) -> Mask:
         scores = self.score(images, grid, generator).values
         if tuple(scores.shape[1:]) != grid.shape:
-            raise ValueError(f"score by {self.score} has {tuple(scores.shape[1:])} values, but the grid has {grid.shape} patches")
+            raise ValueError(
+                f"score by {self.score} has {tuple(scores.shape[1:])} values, but the grid has {grid.shape} patches"
+            )
         kept = scores.flatten(1).argsort(dim=1, stable=True)[:, : keep_count(grid.count, self.ratio)]
         hidden = torch.ones(len(scores), grid.count, dtype=torch.bool, device=scores.device)
         return Mask(hidden.scatter(1, kept, False), shape=grid.shape)

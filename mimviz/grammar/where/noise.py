@@ -15,5 +15,7 @@ class Noise:
     """Uniform scores in 0..1, independent for each patch."""
 
     def __call__(self, images: Tensor, grid: Grid, generator: Generator | None = None) -> Heatmap:
-        scores = torch.rand(len(images), *grid.shape, generator=generator, device=generator.device if generator else images.device)
+        scores = torch.rand(
+            len(images), *grid.shape, generator=generator, device=generator.device if generator else images.device
+        )
         return Heatmap(scores.to(images.device), by=self)

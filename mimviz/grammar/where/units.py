@@ -24,7 +24,9 @@ class Units:
 
     def __call__(self, images: Tensor, grid: Grid, generator: Generator | None = None) -> Mask:
         rows, cols = math.ceil(grid.rows / self.unit), math.ceil(grid.cols / self.unit)
-        noise = torch.rand(len(images), rows * cols, generator=generator, device=generator.device if generator else images.device)
+        noise = torch.rand(
+            len(images), rows * cols, generator=generator, device=generator.device if generator else images.device
+        )
         chosen = noise.argsort(dim=1)[:, : math.ceil(self.ratio * rows * cols - 1e-9)]
         units = torch.zeros(noise.shape, dtype=torch.bool, device=noise.device).scatter(1, chosen, True)
         hidden = units.reshape(-1, rows, cols).repeat_interleave(self.unit, 1).repeat_interleave(self.unit, 2)
