@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jaxtyping import Shaped
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Grid:
         """Pixels."""
         return self.cols * self.patch
 
-    def patchify(self, images: Tensor) -> Tensor:
+    def patchify(self, images: Shaped[Tensor, "B C H W"]) -> Shaped[Tensor, "B N D"]:
         """(B, C, height, width) → (B, N, patch² · C), channel last within a patch, as MAE orders it (`nchpwq->nhwpqc`)."""
         B, C, H, W = images.shape
         if (self.height, self.width) != (H, W):
@@ -66,7 +67,7 @@ class Grid:
         x = images.reshape(B, C, self.rows, p, self.cols, p)
         return x.permute(0, 2, 4, 3, 5, 1).reshape(B, self.count, p * p * C)  # (B, N, p·p·C)
 
-    def unpatchify(self, patches: Tensor) -> Tensor:
+    def unpatchify(self, patches: Shaped[Tensor, "B N D"]) -> Shaped[Tensor, "B C H W"]:
         """(B, N, patch² · C) → (B, C, height, width); the inverse of `patchify`."""
         B, N, D = patches.shape
         p = self.patch

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float
 from torch import Tensor
 
+Rows = Float[Tensor, "B M D"]
 
-def squared(guess: Tensor, truth: Tensor) -> Tensor:
+
+def squared(guess: Rows, truth: Rows) -> Rows:
     """(guess − truth)², MAE's loss."""
     return (guess - truth).square()
 
 
-def absolute(guess: Tensor, truth: Tensor) -> Tensor:
+def absolute(guess: Rows, truth: Rows) -> Rows:
     """|guess − truth|, SimMIM's loss."""
     return (guess - truth).abs()

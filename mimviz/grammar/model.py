@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..core import Mask, Outcome, Picture
@@ -36,7 +37,7 @@ class MaskedModel(nn.Module):
         self.encoder, self.where, self.how, self.target = encoder, where, how, target
         self.decoder, self.loss, self.name = decoder, loss, name
 
-    def forward(self, images: Tensor, mask: Mask | None = None) -> Outcome:
+    def forward(self, images: Float[Tensor, "B 3 H W"], mask: Mask | None = None) -> Outcome:
         """Normalized pictures (B, 3, height, width) and a mask (or None: `where` draws one) → Outcome with a gradient."""
         mask = self._mask(images, mask)
         seen = self.encoder(*self.how(self.encoder.embed(images), mask))
@@ -77,7 +78,7 @@ class MaskedModel(nn.Module):
         view = self._view(images, mask, statistics)
         return Outcome(outcome.mask, outcome.guess, outcome.truth, outcome.patch_loss, outcome.where, view)
 
-    def prepare(self, picture) -> Tensor:
+    def prepare(self, picture) -> Float[Tensor, "1 3 H W"]:
         """A picture as this model wants it: (1, 3, height, width), normalized, on its device."""
         from ..data import image
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import timm
 import torch
+from jaxtyping import Float, Int
 from timm.data.config import resolve_model_data_config
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class Encoder(nn.Module):
         self.mean: tuple[float, float, float] = tuple(config["mean"])
         self.std: tuple[float, float, float] = tuple(config["std"])
 
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
         """(B, 3, height, width) normalized → (B, N, width): patch embeddings, before positions."""
         want = (3, self.grid.height, self.grid.width)
         if images.ndim != 4 or tuple(images.shape[1:]) != want:
@@ -54,7 +55,9 @@ class Encoder(nn.Module):
             )
         return self.vit.patch_embed(images)
 
-    def forward(self, content: Tensor, ids: Tensor | None = None) -> Tensor:
+    def forward(
+        self, content: Float[Tensor, "B K D"], ids: Int[Tensor, "B K"] | None = None
+    ) -> Float[Tensor, "B {self.prefix}+K D"]:
         """content (B, K, width) of the patches numbered `ids` (B, K), or of all N in order → tokens (B, prefix + K, width)."""
         x = self.vit.pos_drop(self._placed(content, ids))
         x = self.vit.blocks(self.vit.norm_pre(x))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..core import Grid
 
 
-def sincos(grid: Grid, dim: int, *, prefix: int = 0) -> Tensor:
+def sincos(grid: Grid, dim: int, *, prefix: int = 0) -> Float[Tensor, "1 {prefix+grid.count} {dim}"]:
     """(1, prefix + N, dim): half of the channels speak of the column, half of the row; prefix tokens get zeros."""
     if dim % 4:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core import Mask
@@ -15,5 +16,5 @@ class Linear(nn.Module):
         self.prefix = prefix
         self.head = nn.Linear(width, out)
 
-    def forward(self, seen: Tensor, mask: Mask) -> Tensor:
+    def forward(self, seen: Float[Tensor, "B K C"], mask: Mask) -> Float[Tensor, "B N D"]:
         return self.head(seen[:, self.prefix :])

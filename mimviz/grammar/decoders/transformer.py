@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
@@ -36,7 +37,7 @@ class Transformer(nn.Module):
         self.apply(_init)
         nn.init.normal_(self.token, std=0.02)
 
-    def forward(self, seen: Tensor, mask: Mask) -> Tensor:
+    def forward(self, seen: Float[Tensor, "B K C"], mask: Mask) -> Float[Tensor, "B N D"]:
         x = self.embed(seen)  # (B, prefix + K, dim)
         B, _, D = x.shape
         ids = mask.keep_ids[..., None].expand(-1, -1, D)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...core import Mask
@@ -13,6 +14,8 @@ from ...core import Mask
 class Drop:
     """content (B, N, C) → the visible rows (B, K, C) and their numbers (B, K)."""
 
-    def __call__(self, content: Tensor, mask: Mask) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, content: Float[Tensor, "B N C"], mask: Mask
+    ) -> tuple[Float[Tensor, "B K C"], Int[Tensor, "B K"]]:
         ids = mask.keep_ids
         return content.gather(1, ids[..., None].expand(-1, -1, content.shape[-1])), ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...core import Mask
@@ -16,5 +17,5 @@ class MaskToken(nn.Module):
         self.token = nn.Parameter(torch.zeros(1, 1, width))
         nn.init.trunc_normal_(self.token, std=0.02)
 
-    def forward(self, content: Tensor, mask: Mask) -> tuple[Tensor, None]:
+    def forward(self, content: Float[Tensor, "B N C"], mask: Mask) -> tuple[Float[Tensor, "B N C"], None]:
         return torch.where(mask.hidden[..., None], self.token.to(content.dtype), content), None

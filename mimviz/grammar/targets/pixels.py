@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ...core import Grid, Mask
@@ -30,14 +31,21 @@ class Pixels:
     def width(self) -> int:
         return self.grid.patch**2 * 3
 
-    def __call__(self, images: Tensor, mask: Mask) -> Tensor:
+    def __call__(self, images: Float[Tensor, "B 3 H W"], mask: Mask) -> Float[Tensor, "B N D"]:
         patches = self.grid.patchify(images)
         if not self.normalize:
             return patches
         mean, std = _statistics(patches)
         return (patches - mean) / std
 
-    def pixels(self, guess: Tensor, images: Tensor, mask: Mask, *, statistics: Statistics = "visible") -> Tensor:
+    def pixels(
+        self,
+        guess: Float[Tensor, "B N D"],
+        images: Float[Tensor, "B 3 H W"],
+        mask: Mask,
+        *,
+        statistics: Statistics = "visible",
+    ) -> Float[Tensor, "B N D"]:
         """The guess (B, N, D) on the scale of the images. "visible" never reads a hidden pixel; "true" leaks, see `leaks`."""
         if not self.normalize:
             return guess
