@@ -64,7 +64,7 @@ def fit(
     device = next(model.parameters()).device
     batch_at = _batch_at(batches, done)
     model.train()
-    saved = done
+    saved, whole = done, True
     try:
         for index in range(done, steps):
             began = time.perf_counter()
@@ -72,14 +72,15 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             images = batch_at(index).to(device, non_blocking=True)
+            whole = False  # an interrupt inside the step may leave half of the weights updated: not worth keeping
             outcome = _step(model, images, optimizer, clip, _autocast(device, precision), seed * 1_000_003 + index)
-            done = index + 1
+            done, whole = index + 1, True
             if checkpoint and done % every == 0:
                 runs.save(checkpoint, model, optimizer, done, **setup)
                 saved = done
             yield Step(done, float(outcome.loss), rate, time.perf_counter() - began, len(images), outcome)
     finally:
-        if checkpoint and done > saved:
+        if checkpoint and whole and done > saved:
             runs.save(checkpoint, model, optimizer, done, **setup)
         model.eval()
 

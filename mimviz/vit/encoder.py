@@ -34,12 +34,11 @@ class Encoder(nn.Module):
             raise ValueError(
                 "this ViT has no fixed table of positions (dynamic_img_size, or none at all): create it with a fixed img_size"
             )
-        rows, cols = vit.patch_embed.grid_size
         patch = vit.patch_embed.patch_size
         if patch[0] != patch[1]:
             raise ValueError(f"patches of this ViT are {patch[0]} x {patch[1]} pixels, but square ones are wanted")
         self.vit: Any = vit
-        self.grid = Grid(rows, cols, patch[0])
+        self.grid = Grid.of(*vit.patch_embed.img_size, patch[0])
         self.width: int = vit.embed_dim
         self.prefix: int = vit.num_prefix_tokens
         config = resolve_model_data_config(vit)

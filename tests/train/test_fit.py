@@ -90,6 +90,30 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path):
     assert torch.isfinite(weights(survivor)).all()
 
 
+def test_an_interrupt_inside_a_step_keeps_the_checkpoint_before_it(tmp_path):
+    whole = model()
+    losses = [s.loss for s in mv.fit(whole, batches(), steps=6)]
+    file, first = tmp_path / "run.safetensors", model()
+    first.after_step = _interrupt_at(first, call=4)
+    with pytest.raises(KeyboardInterrupt):
+        list(mv.fit(first, batches(), steps=6, checkpoint=file, every=2))
+    again = model(seed=5)
+    assert [s.loss for s in mv.fit(again, batches(), steps=6, checkpoint=file, every=2)] == losses[2:]
+    assert torch.equal(weights(again), weights(whole))
+
+
+def _interrupt_at(m, call):
+    calls = iter(range(1, 99))
+
+    def after_step():
+        if next(calls) == call:
+            with torch.no_grad():
+                next(m.parameters()).add_(1)  # half a step
+            raise KeyboardInterrupt
+
+    return after_step
+
+
 def test_what_cannot_be_trained_is_refused(tmp_path):
     frozen = model().requires_grad_(False)
     with pytest.raises(ValueError, match="frozen"):
