@@ -51,7 +51,7 @@ def advice(error: BaseException) -> str:
     """What usually helps."""
     if isinstance(error, ModuleNotFoundError):
         return f"install it for this Python: {sys.executable} -m pip install {error.name or ''}".rstrip()
-    if isinstance(error, ImportError | OSError):
+    if isinstance(error, ImportError | OSError) and not isinstance(error, FileNotFoundError):
         return (
             "a package is there but broken; a fresh environment is the sure way: python3 -m venv, then install mimviz"
         )

@@ -42,12 +42,13 @@ def test_a_bundled_picture_by_name(mimviz, tmp_path):
 def test_strategies(mimviz, photo, tmp_path, strategy):
     code, out, _ = mimviz("reconstruct", photo, "--strategy", strategy, "-o", tmp_path / "out.png")
     assert code == 0
-    assert "48 of 64 patches hidden" in out
+    count = mv.load_mim("tiny").grid.count
+    assert f"{count * 3 // 4} of {count} patches hidden" in out
 
 
 @pytest.mark.parametrize("name", ["mask.png", "mask.txt"])
 def test_a_mask_from_the_painter(mimviz, photo, tmp_path, name):
-    hidden = np.zeros((8, 8), bool)
+    hidden = np.zeros(mv.load_mim("tiny").grid.shape, bool)
     hidden[2:5, 1:7] = True
     mask = mv.Mask.from_array(hidden)
     (tmp_path / name).write_bytes(mask.to_png() if name.endswith("png") else mask.to_rle().encode())
@@ -60,8 +61,9 @@ def test_the_strategies_are_those_of_the_painter():
     assert list(WAYS) == list(STRATEGIES)
 
 
-def png(rows, cols, value):
-    return mv.Mask.from_array(np.full((rows, cols), value)).to_png()
+def png(value, *, larger=0):
+    rows, cols = mv.load_mim("tiny").grid.shape
+    return mv.Mask.from_array(np.full((rows + larger, cols), value)).to_png()
 
 
 @pytest.mark.parametrize(
@@ -80,16 +82,24 @@ def png(rows, cols, value):
         ({}, ["{photo}", "--mask", "missing.png"], "there is no mask file missing.png"),
         ({"mask.png": b""}, ["{photo}", "--mask", "mask.png"], "the mask file mask.png is empty"),
         ({"mask.txt": b"8x8:1 2 3"}, ["{photo}", "--mask", "mask.txt"], "8 x 8 makes 64"),
-        ({"mask.png": png(7, 7, True)}, ["{photo}", "--mask", "mask.png"], "7 x 7"),
-        ({"mask.png": png(8, 8, True)}, ["{photo}", "--mask", "mask.png"], "all 64 patches are hidden"),
-        ({"mask.png": png(8, 8, False)}, ["{photo}", "--mask", "mask.png"], "0 of 64 patches are hidden"),
-        ({"mask.png": png(8, 8, True)}, ["{photo}", "--mask", "mask.png", "--seed", "1"], "give one or the other"),
+        ({"mask.png": lambda: png(True, larger=1)}, ["{photo}", "--mask", "mask.png"], "another model"),
+        (
+            {"mask.png": lambda: png(True)},
+            ["{photo}", "--mask", "mask.png"],
+            "patches are hidden, so the model would see nothing",
+        ),
+        (
+            {"mask.png": lambda: png(False)},
+            ["{photo}", "--mask", "mask.png"],
+            "patches are hidden, so there is nothing to reconstruct",
+        ),
+        ({"mask.png": lambda: png(True)}, ["{photo}", "--mask", "mask.png", "--seed", "1"], "give one or the other"),
     ],
 )
 def test_wrong_wishes(mimviz, photo, tmp_path, monkeypatch, files, words, said):
     monkeypatch.chdir(tmp_path)
     for name, data in files.items():
-        (tmp_path / name).write_bytes(data)
+        (tmp_path / name).write_bytes(data() if callable(data) else data)
     code, out, err = mimviz("reconstruct", *(word.format(photo=photo) for word in words))
     assert (code, out) == (2, "")
     last = err.strip().splitlines()[-1]

@@ -24,7 +24,7 @@ DRAWS = {"01_paint_a_mask.ipynb": {"picture": 1, "outcome": 1, "ratios": 1, "err
 # What cells must say.
 SAYS = {
     "01_paint_a_mask.ipynb": {
-        "write": "16 patches hidden",
+        "write": "patches hidden, ",
         "ratios": "10% hidden: the model is",
         "leak": "a model that says nothing gains",
         "exercise": "not yet: random halves are better",
