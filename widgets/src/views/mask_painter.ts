@@ -11,7 +11,7 @@ import { type Problem, type Report, readProblem, readReport } from "../kit/repor
 import { MaskSession, type PainterModel } from "../kit/session";
 import type { MaskPainterTraits } from "../traits";
 import { actions } from "./parts/actions";
-import { h, setText } from "./parts/dom";
+import { h, ownKeys, setText } from "./parts/dom";
 import { Files } from "./parts/files";
 import { Gallery } from "./parts/gallery";
 import { keyboard } from "./parts/keyboard";
@@ -29,7 +29,7 @@ interface Result {
 }
 
 class MaskPainter {
-  private readonly root = h("div", { class: "mv-painter", "data-lm-suppress-shortcuts": "true", "data-stroke": 0, "data-exact": "false" });
+  private readonly root = h("div", { class: "mv-painter", "data-stroke": 0, "data-exact": "false" });
   private readonly title = h("div", { class: "mv-title" });
   private readonly gallery = new Gallery();
   private readonly session: MaskSession;
@@ -105,6 +105,7 @@ class MaskPainter {
     const { gallery, tools, signal } = this;
     for (const panel of gallery.paintable) {
       panel.frame.tabIndex = panel === gallery.masked ? 0 : -1;
+      ownKeys(panel.frame);
       panel.frame.setAttribute("role", "application");
       panel.frame.setAttribute("aria-label", `Mask editor on the ${panel.name} picture: arrow keys move, Space hides or shows a patch, Shift and arrows paint`);
       panel.frame.classList.add("is-paintable");

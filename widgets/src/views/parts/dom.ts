@@ -1,5 +1,12 @@
 type Attributes = Record<string, string | number | boolean | undefined>;
 
+const FOCUSABLE = new Set(["button", "input", "select", "summary"]);
+
+/** Jupyter leaves keys alone on a focused element that says so (on that element itself, not on a parent). */
+export function ownKeys(element: Element): void {
+  element.setAttribute("data-lm-suppress-shortcuts", "true");
+}
+
 /** An element with attributes and children; `true` sets an empty attribute, `false` and undefined none. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -11,6 +18,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
     if (value === undefined || value === false) continue;
     element.setAttribute(name, value === true ? "" : String(value));
   }
+  if (FOCUSABLE.has(tag)) ownKeys(element);
   element.append(...children);
   return element;
 }

@@ -19,7 +19,7 @@ export class Gallery {
   readonly root = h("div", { class: "mv-panels" });
   readonly original = new Panel("original", "original", "the picture as the model sees it");
   readonly masked = new Panel("masked", "masked", "what the model is shown; hatched patches are hidden");
-  readonly reconstruction = new Panel("reconstruction", "reconstruction", "the whole picture as the model predicts it");
+  readonly reconstruction = new Panel("reconstruction", "reconstruction", "the whole picture as the model predicts it; what it learned is to predict hidden patches");
   readonly pasted = new Panel("pasted", "pasted", "visible patches kept, hidden ones from the reconstruction");
   readonly error = new Panel("error", "error", "root mean square error of every patch of the pasted picture");
   readonly paintable = [this.masked, this.original, this.pasted];

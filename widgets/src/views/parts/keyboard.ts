@@ -16,7 +16,7 @@ export function keyboard(root: HTMLElement, tools: Tools, actions: Action[], sai
   const onPicture = (event: KeyboardEvent): boolean => {
     const step = STEPS[event.key];
     if (step) tools.step(...step, event.shiftKey);
-    else if (event.key === " " || event.key === "Enter") tools.toggle();
+    else if (!event.shiftKey && (event.key === " " || event.key === "Enter")) tools.toggle();
     else return false;
     said();
     return true;

@@ -10,6 +10,7 @@ export class Panel {
   private readonly over = h("canvas", { class: "mv-over", "aria-hidden": "true" });
   private readonly line = h("div", { class: "mv-value" });
   private readonly empty = h("div", { class: "mv-empty" });
+  private shown: Pixels | null = null;
   private readonly badge = h("span", { class: "mv-badge", hidden: true, title: "This picture uses the hidden pixels" }, "leaks");
 
   constructor(
@@ -27,7 +28,8 @@ export class Panel {
   show(pixels: Pixels | null, instead = ""): void {
     this.frame.classList.toggle("is-empty", !pixels);
     setText(this.empty, pixels ? "" : instead);
-    if (!pixels) return;
+    if (!pixels || pixels === this.shown) return;
+    this.shown = pixels;
     const { data, width, height } = pixels;
     if (this.base.width !== width) this.base.width = width;
     if (this.base.height !== height) this.base.height = height;

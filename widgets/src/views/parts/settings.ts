@@ -63,6 +63,7 @@ export class Settings {
     });
     this.size.show(tools.size);
     this.brush = this.size.root;
+    this.brush.classList.add("mv-short");
     this.ratio = slider("Ratio", "Ratio", "Share of patches that Draw hides", { min: 0, max: 1, step: 0.01 }, signal, (value) => this.put("ratio", value));
     this.width = slider("Panels", "Panel size", "Width of every panel in pixels", { min: 96, max: 480, step: 4 }, signal, (value) => {
       this.fitted.setAttribute("aria-pressed", "false");
