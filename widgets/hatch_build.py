@@ -99,7 +99,9 @@ def build(root: Path) -> None:
 
 
 def run(command: list[str], folder: Path, env: dict[str, str]) -> None:
-    done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    done = subprocess.run(
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
     if done.returncode:
         shown = " ".join(Path(part).name if os.sep in part else part for part in command)
         raise RuntimeError(

@@ -5,12 +5,10 @@ export interface Emitter {
   off(event: string, callback: () => void): void;
 }
 
-type Events = HTMLElementEventMap & { clipboardchange: Event };
-
-export function listen<K extends keyof Events>(
+export function listen<K extends keyof HTMLElementEventMap>(
   target: EventTarget,
   type: K,
-  callback: (event: Events[K]) => void,
+  callback: (event: HTMLElementEventMap[K]) => void,
   signal: AbortSignal,
   options: AddEventListenerOptions = {},
 ): void {

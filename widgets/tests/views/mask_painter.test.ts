@@ -1,54 +1,17 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import widget from "../../src/views/mask_painter";
-import type { MaskPainterTraits } from "../../src/traits";
 import { fakeCanvas } from "../fake_canvas";
-import { FakeModel, bytes, hiddenIn } from "../fake_model";
+import { bytes, hiddenIn } from "../fake_model";
 import { countListeners } from "./listeners";
+import { mount, report, settle } from "./mount";
 
-const report = (more = {}) => ({
-  stroke: 0, exact: true, loss: 0.03, psnr: 20, ms: 8, device: "cpu", model: "tiny", note: "", leaks: false, hidden: 1, events: 1, runs: 1, ...more,
-});
-const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
-let host = new AbortController();
-let canvas = fakeCanvas;
 let shown: Record<string, ImageData>;
 
-beforeEach(() => {
-  canvas = fakeCanvas;
-  ({ shown } = canvas());
-});
+beforeEach(() => ({ shown } = fakeCanvas()));
 afterEach(() => {
-  host.abort();
   document.body.replaceChildren();
   vi.unstubAllGlobals();
 });
-
-function mount(traits: Partial<MaskPainterTraits> = {}, model = new FakeModel({ original: bytes([1]), ...traits })) {
-  host = new AbortController();
-  const el = document.createElement("div");
-  document.body.append(el);
-  const close = widget.render({ model: model.asModel, el, signal: host.signal } as unknown as Parameters<typeof widget.render>[0]);
-  const find = <T extends HTMLElement>(selector: string) => el.querySelector(selector) as T;
-  for (const frame of el.querySelectorAll<HTMLElement>("[data-frame]")) {
-    frame.getBoundingClientRect = () => ({ left: 0, top: 0, width: 80, height: 80 }) as DOMRect;
-  }
-  const point = (type: string, x: number, y: number, more: PointerEventInit = {}) => {
-    const event = new PointerEvent(type, { clientX: x, clientY: y, isPrimary: true, bubbles: true, ...more });
-    return find(`[data-frame="${frame}"]`).dispatchEvent(event);
-  };
-  let frame = "original";
-  const on = (name: string) => ((frame = name), { down, move, up, cancel });
-  const down = (x: number, y: number, more = {}) => point("pointerdown", x, y, more);
-  const move = (x: number, y: number) => point("pointermove", x, y);
-  const up = (x: number, y: number) => point("pointerup", x, y);
-  const cancel = () => point("pointercancel", 0, 0);
-  const press = (key: string, more: KeyboardEventInit = {}, at = '[data-frame="masked"]') => {
-    find(at).dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
-  };
-  const click = (action: string) => find(`[data-action="${action}"]`).click();
-  return { model, el, close, find, press, click, on, root: () => find(".mv-painter") };
-}
 
 describe("painting", () => {
   test("a fast drag sends every patch on its way, then the end", () => {
@@ -142,8 +105,7 @@ describe("keys and buttons", () => {
     expect(hiddenIn(model.last)).toHaveLength(63);
     press("y", { metaKey: true });
     expect(hiddenIn(model.last)).toEqual([]);
-    click("undo");
-    press("u");
+    click("undo"), press("u");
     expect(hiddenIn(model.last)).toEqual([0]);
     click("redo");
     expect(hiddenIn(model.last)).toHaveLength(63);
@@ -313,18 +275,16 @@ describe("files", () => {
 describe("lifetimes", () => {
   test("two views of one model stay in step", () => {
     const one = mount();
-    const first = host;
     const other = mount({}, one.model);
     one.press("i");
     expect(other.find(".mv-panel:nth-child(2) .mv-value").textContent).toBe("64 of 64 hidden");
     other.press("u");
     expect(one.find(".mv-panel:nth-child(2) .mv-value").textContent).toBe("0 of 64 hidden");
-    first.abort();
   });
 
   test.each(["the host's signal", "the cleanup function"])("zero listeners are left after %s", async (way) => {
     const listeners = countListeners();
-    const { model, on, close, el } = mount();
+    const { host, model, on, close, el } = mount();
     on("original").down(5, 5); // in the middle of a drag
     model.push({ picture: bytes([1]), report: report() });
     expect(model.listeners).toBeGreaterThan(10);

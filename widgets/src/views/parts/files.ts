@@ -57,7 +57,7 @@ export class Files {
       if (!navigator.clipboard) throw new MaskError("this page may not use the clipboard: save the mask as RLE instead");
       await navigator.clipboard.writeText(this.text);
       this.tell(null, `copied ${this.text.length > 40 ? `${this.text.slice(0, 40)}…` : this.text}`);
-    });
+    }, "The mask was not copied");
   }
 
   private get text(): string {
@@ -112,12 +112,12 @@ export class Files {
     this.tell(null, `opening ${file.name} …`);
   }
 
-  private async attempt(work: () => Promise<void>): Promise<void> {
+  private async attempt(work: () => Promise<void>, failure = "Nothing was loaded"): Promise<void> {
     try {
       await work();
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
-      this.tell({ kind: "error", title: "Nothing was loaded", text, hint: "Your mask is as it was." });
+      this.tell({ kind: "error", title: failure, text, hint: "Your mask is as it was." });
     }
   }
 }

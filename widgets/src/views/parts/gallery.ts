@@ -19,7 +19,7 @@ export class Gallery {
   readonly root = h("div", { class: "mv-panels" });
   readonly original = new Panel("original", "original", "the picture as the model sees it");
   readonly masked = new Panel("masked", "masked", "what the model is shown; hatched patches are hidden");
-  readonly reconstruction = new Panel("reconstruction", "reconstruction", "the whole picture as the model predicts it; what it learned is to predict hidden patches");
+  readonly reconstruction = new Panel("reconstruction", "reconstruction", "the whole picture as the model predicts it; it learned to predict hidden patches only");
   readonly pasted = new Panel("pasted", "pasted", "visible patches kept, hidden ones from the reconstruction");
   readonly error = new Panel("error", "error", "root mean square error of every patch of the pasted picture");
   readonly paintable = [this.masked, this.original, this.pasted];
@@ -82,9 +82,9 @@ export class Gallery {
   private say(ring: Patch | null): void {
     const { grid, mask, original, picture, error } = this.scene!;
     if (!ring) {
-      this.original.say(original ? `${original.width} × ${original.height} px, grid ${grid.cols} × ${grid.rows}` : "");
+      this.original.say(original ? `${original.width} × ${original.height} px` : "");
       this.masked.say(`${count(mask)} of ${mask.length} hidden`);
-      this.reconstruction.say(picture ? "all patches predicted" : "");
+      this.reconstruction.say(picture ? "valid where hidden" : "");
       this.pasted.say(picture ? "hidden patches filled in" : "");
       this.error.say(this.range ? "RMSE, RGB 0..1" : "");
       return;
