@@ -68,7 +68,7 @@ def command(folder: Path, port: int) -> list[str]:
     words = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--ServerApp.root_dir={folder}"]
     words += [f"--ServerApp.ip={HOST}", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     words += ["--LabApp.extension_manager=readonly", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    words += ["--Application.log_level=ERROR"]
+    words += ["--KernelManager.transport_encryption=auto", "--Application.log_level=ERROR"]
     return [*words, "--allow-root"] if is_root() else words
 
 

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import websocket  # comes with jupyter_server
 
 from mimviz.lab import lab
 from mimviz.lab.lessons import FIRST
@@ -32,22 +33,14 @@ def running(tmp_path_factory):
     (wrong / "kernel.json").write_text(
         json.dumps({"argv": ["/nowhere/python"], "display_name": "wrong", "language": "python"})
     )
-    words = [
-        sys.executable,
-        "-m",
-        "mimviz.lab",
-        "lab",
-        str(home / "lessons"),
-        "--no-browser",
-        "--port",
-        str(free_port()),
-    ]
-    surroundings = {
-        **os.environ,
-        "JUPYTER_DATA_DIR": str(home / "share" / "jupyter"),
-        "JUPYTER_PATH": str(home / "share" / "jupyter"),
-    }
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=surroundings) as server:
+    words = [sys.executable, "-m", "mimviz.lab", "lab", str(home / "lessons"), "--no-browser", f"--port={free_port()}"]
+    theirs = str(home / "share" / "jupyter")
+    surroundings = os.environ | {"JUPYTER_DATA_DIR": theirs, "JUPYTER_PATH": theirs}
+    log = home / "log"
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=stderr, text=True, env=surroundings) as server,
+    ):
         said = ""
         while (found := re.search(r"(http://127\.0\.0\.1:\d+)/lab/tree/(\S+)\?token=(\w+)", said)) is None:
             line = server.stdout.readline()
@@ -55,6 +48,7 @@ def running(tmp_path_factory):
             said += line
         assert found[2] == FIRST
         yield home / "lessons", found[1], found[3]
+        assert log.read_text() == ""  # a newcomer sees no warnings
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 143
     with pytest.raises(urllib.error.URLError):  # JupyterLab has ended with it
@@ -88,6 +82,33 @@ def test_its_kernel_is_this_python(running):
     specs = json.loads(ask(f"{base}/api/kernelspecs?token={token}")[1])
     assert specs["default"] == "python3"
     assert specs["kernelspecs"]["python3"]["spec"]["argv"][0] == sys.executable
+
+
+def test_its_kernel_runs_mimviz(running):
+    """Started as a notebook starts it, and asked over the same wire."""
+    _, base, token = running
+    headers = {"Authorization": f"token {token}"}
+    with DIRECT.open(urllib.request.Request(f"{base}/api/kernels", b"{}", headers), timeout=20) as answer:
+        kernel = f"{base}/api/kernels/{json.loads(answer.read())['id']}"
+    wire = websocket.create_connection(
+        f"ws{kernel[4:]}/channels?token={token}", timeout=60, http_no_proxy=["127.0.0.1"]
+    )
+    header = {
+        "msg_id": "1",
+        "msg_type": "execute_request",
+        "session": "1",
+        "username": "",
+        "version": "5.3",
+        "date": "",
+    }
+    content = {"code": "import sys, mimviz; print(sys.executable)", "silent": False}
+    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+    wire.send(json.dumps(message))
+    while (heard := json.loads(wire.recv()))["header"]["msg_type"] not in ("stream", "error"):
+        pass
+    assert heard["content"].get("text", heard["content"]) == sys.executable + "\n"
+    wire.close()
+    DIRECT.open(urllib.request.Request(kernel, headers=headers, method="DELETE"), timeout=30).close()
 
 
 def test_it_asks_nobody_for_news(running):
