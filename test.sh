@@ -22,7 +22,7 @@ main() {
 
 part_lint() {
   ruff check .
-  pyright
+  pyright --pythonpath .venv/bin/python
 }
 
 part_front() { # the browser's half: types, unit tests, bundles
