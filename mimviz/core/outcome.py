@@ -119,11 +119,11 @@ class Outcome:
         """Whether these pictures were drawn with knowledge of the hidden pixels."""
         return bool(self.view and self.view.leaks)
 
-    def plot(self):
-        """A matplotlib figure: original, masked, reconstruction, pasted, error."""
+    def plot(self, *, everywhere: bool = False):
+        """A matplotlib figure: original, masked, reconstruction, pasted, error; see `mimviz.plot.show_outcome`."""
         from ..plot import show_outcome
 
-        return show_outcome(self)
+        return show_outcome(self, everywhere=everywhere)
 
     # --- inside ---
 

@@ -14,8 +14,12 @@ from ..core import Heatmap, Outcome, Picture
 CAPTION = {"fontsize": 10, "loc": "left"}
 
 
-def show_outcome(outcome: Outcome) -> Figure:
-    """Original, masked, reconstruction, pasted and error of one picture, with loss and PSNR in the title."""
+def show_outcome(outcome: Outcome, *, everywhere: bool = False) -> Figure:
+    """Original, masked, reconstruction, pasted and error of one picture, with loss and PSNR in the title.
+
+    The reconstruction is blank where the patch was visible: no loss ever looked there, so what the model says is arbitrary.
+    everywhere: draw it there too.
+    """
     panels = {
         "original": outcome.original,
         "masked": outcome.original,
@@ -23,11 +27,13 @@ def show_outcome(outcome: Outcome) -> Figure:
         "pasted": outcome.pasted,
     }
     height, width = outcome.original.height, outcome.original.width
-    figure, axes = plt.subplots(1, 5, figsize=(15.5, 3.1 * height / width + 0.9), layout="constrained")
+    figure, axes = plt.subplots(1, 5, figsize=(15.5, 3.1 * height / width + 0.55), layout="constrained")
     for axis, (name, picture) in zip(axes, panels.items(), strict=False):
         _picture(axis, picture)
         axis.set_title(name, **CAPTION)
-    _hatch(axes[1], outcome)
+    _cover(axes[1], outcome, outcome.mask.array, facecolor="0.5", edgecolor="0.35", hatch="////")
+    if not everywhere:
+        _cover(axes[2], outcome, ~outcome.mask.array, facecolor="0.93", edgecolor="0.93")
     _heatmap(figure, axes[4], outcome.error, (height, width), "RMSE, RGB 0..1")
     axes[4].set_title("error per patch", **CAPTION)
     figure.suptitle(_headline(outcome), fontsize=10, x=0.01, ha="left", color="#b00020" if outcome.leaks else None)
@@ -71,14 +77,12 @@ def _picture(axis, picture: Picture) -> None:
     axis.set_axis_off()
 
 
-def _hatch(axis, outcome: Outcome) -> None:
-    """Hidden patches in grey with a hatch that reads on bright and on dark pictures."""
+def _cover(axis, outcome: Outcome, covered: np.ndarray, **look) -> None:
+    """Hides patches (rows × cols truth values) of a panel."""
     assert outcome.view is not None
     p = outcome.view.grid.patch
-    for row, col in np.argwhere(outcome.mask.array):
-        axis.add_patch(
-            Rectangle((col * p, row * p), p, p, facecolor="0.5", edgecolor="0.35", hatch="////", linewidth=0)
-        )
+    for row, col in np.argwhere(covered):
+        axis.add_patch(Rectangle((col * p, row * p), p, p, linewidth=0, **look))
 
 
 def _heatmap(

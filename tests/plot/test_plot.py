@@ -21,6 +21,8 @@ def test_five_panels_with_true_ranges_and_hatches(mim):
     titles = [axis.get_title(loc="left") for axis in panels]
     assert titles == ["original", "masked", "reconstruction", "pasted", "error per patch"]
     assert len([p for p in panels[1].patches if p.get_hatch()]) == 3
+    assert len(panels[2].patches) == 5, "what no loss looked at is blank"
+    assert not outcome.plot(everywhere=True).axes[2].patches
     np.testing.assert_allclose(panels[3].images[0].get_array(), outcome.pasted.array)
     assert panels[4].images[0].get_clim() == (outcome.error.min, pytest.approx(outcome.error.max))
     assert "3 of 8 patches hidden" in figure.get_suptitle()

@@ -31,7 +31,7 @@ interface Result {
 class MaskPainter {
   private readonly root = h("div", { class: "mv-painter", "data-stroke": 0, "data-exact": "false" });
   private readonly title = h("div", { class: "mv-title" });
-  private readonly gallery = new Gallery();
+  private readonly gallery: Gallery;
   private readonly session: MaskSession;
   private readonly tools: Tools;
   private readonly settings: Settings;
@@ -50,6 +50,7 @@ class MaskPainter {
     el: HTMLElement,
     private readonly signal: AbortSignal,
   ) {
+    this.gallery = new Gallery(() => this.mark(), signal);
     this.session = new MaskSession(model, () => this.repaint(), signal);
     this.tools = new Tools(this.session, () => this.mark());
     this.settings = new Settings(model, this.tools, () => this.mark(), (width) => this.zoom(width), (news) => this.status.tell(news), signal);

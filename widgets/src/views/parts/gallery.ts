@@ -2,6 +2,7 @@
 import { colourMap, gradient } from "../../kit/colours";
 import { type Pixels, type Range, colourize, compose, meanColour, rangeOf, valueAt } from "../../kit/compose";
 import { type Grid, type Patch, indexOf } from "../../kit/grid";
+import { listen } from "../../kit/lifetime";
 import { type Mask, count } from "../../kit/mask";
 import { h, setText } from "./dom";
 import { Panel } from "./panel";
@@ -19,7 +20,7 @@ export class Gallery {
   readonly root = h("div", { class: "mv-panels" });
   readonly original = new Panel("original", "original", "the picture as the model sees it");
   readonly masked = new Panel("masked", "masked", "what the model is shown; hatched patches are hidden");
-  readonly reconstruction = new Panel("reconstruction", "reconstruction", "the whole picture as the model predicts it; it learned to predict hidden patches only");
+  readonly reconstruction = new Panel("reconstruction", "reconstruction", "what the model predicts for the hidden patches");
   readonly pasted = new Panel("pasted", "pasted", "visible patches kept, hidden ones from the reconstruction");
   readonly error = new Panel("error", "error", "root mean square error of every patch of the pasted picture");
   readonly paintable = [this.masked, this.original, this.pasted];
@@ -28,10 +29,23 @@ export class Gallery {
   private readonly bar = h("div", { class: "mv-bar" });
   private readonly least = h("span", {});
   private readonly most = h("span", {});
+  private everywhere = false;
+  private readonly toggle = h(
+    "button",
+    { type: "button", class: "mv-toggle", "aria-pressed": "false", title: "Show also what the model says about visible patches. No loss ever looked there, so it may be anything" },
+    "all",
+  );
   private scene: Scene | null = null;
   private range: Range | null = null;
 
-  constructor() {
+  constructor(updated: () => void, signal: AbortSignal) {
+    this.toggle.setAttribute("aria-label", "Reconstruction of visible patches too");
+    this.reconstruction.head.firstElementChild?.after(this.toggle);
+    listen(this.toggle, "click", () => {
+      this.everywhere = !this.everywhere;
+      this.toggle.setAttribute("aria-pressed", String(this.everywhere));
+      updated();
+    }, signal);
     const ramp = h("div", { class: "mv-ramp", role: "img", "aria-label": "colour map magma from the smallest to the largest error" });
     ramp.style.background = gradient("magma");
     this.bar.append(this.least, ramp, this.most);
@@ -61,7 +75,8 @@ export class Gallery {
     for (const panel of this.all) {
       const hatched = original && (panel === this.masked || (painting && panel.name === over));
       const brush = panel === this.masked || panel.name === over ? footprint : [];
-      panel.mark({ grid, mask: hatched ? mask : null, ring, brush, strong: panel !== this.masked });
+      const veil = panel === this.reconstruction && !this.everywhere && this.scene.picture ? mask : null;
+      panel.mark({ grid, mask: hatched ? mask : null, veil, ring, brush, strong: panel !== this.masked });
     }
     this.say(ring);
   }
@@ -84,7 +99,7 @@ export class Gallery {
     if (!ring) {
       this.original.say(original ? `${original.width} × ${original.height} px` : "");
       this.masked.say(`${count(mask)} of ${mask.length} hidden`);
-      this.reconstruction.say(picture ? "valid where hidden" : "");
+      this.reconstruction.say(!picture ? "" : this.everywhere ? "valid where hidden" : "hidden patches only");
       this.pasted.say(picture ? "hidden patches filled in" : "");
       this.error.say(this.range ? "RMSE, RGB 0..1" : "");
       return;
@@ -96,7 +111,7 @@ export class Gallery {
     const value = this.range ? valueAt(error, grid, ring) : null;
     this.original.say(shade(original));
     this.masked.say(`row ${ring.row + 1}, col ${ring.col + 1}: ${hidden ? "hidden" : "visible"}`);
-    this.reconstruction.say(shade(picture));
+    this.reconstruction.say(hidden || this.everywhere ? shade(picture) : "visible: nothing to guess");
     this.pasted.say(shade(hidden ? picture : picture && original));
     this.error.say(value === null ? "" : `RMSE ${value.toFixed(3)}`);
   }

@@ -5,6 +5,7 @@ import type { Mask } from "../../kit/mask";
 export interface Marks {
   grid: Grid;
   mask: Mask | null; // hatched patches; null = no hatch in this panel
+  veil?: Mask | null; // where this is 0 the panel is blank: a guess that no loss ever looked at
   strong: boolean; // the hatch lies on a picture, not on grey
   ring: Patch | null;
   brush: number[]; // patches the tool would touch, outlined
@@ -15,12 +16,23 @@ export function drawMarks(context: CanvasRenderingContext2D, scale: number, mark
   const { grid } = marks;
   const cell = { width: width / grid.cols, height: height / grid.rows };
   context.clearRect(0, 0, width, height);
+  if (marks.veil) blank(context, marks.veil, grid, cell);
   if (marks.mask) hatch(context, scale, marks, cell);
   if (marks.brush.length > 1) outline(context, scale, new Set(marks.brush), grid, cell);
   if (marks.ring) ring(context, scale, marks.ring, cell);
 }
 
 type Cell = { width: number; height: number };
+
+/** Visible patches in the colour that an empty panel has. */
+function blank(context: CanvasRenderingContext2D, mask: Mask, grid: Grid, cell: Cell): void {
+  context.fillStyle = getComputedStyle(context.canvas.parentElement ?? context.canvas).backgroundColor;
+  mask.forEach((hidden, i) => {
+    if (hidden) return;
+    const [left, top] = [(i % grid.cols) * cell.width, Math.floor(i / grid.cols) * cell.height].map(Math.floor);
+    context.fillRect(left!, top!, Math.ceil(cell.width) + 1, Math.ceil(cell.height) + 1);
+  });
+}
 
 /** Light and dark diagonals side by side: one of the two shows on any picture, in either theme. */
 function hatch(context: CanvasRenderingContext2D, scale: number, { mask, grid, strong }: Marks, cell: Cell): void {

@@ -6,6 +6,7 @@ import { type Marks, drawMarks } from "./overlay";
 export class Panel {
   readonly root: HTMLElement;
   readonly frame: HTMLElement;
+  readonly head: HTMLElement;
   private readonly base: HTMLCanvasElement;
   private readonly over = h("canvas", { class: "mv-over", "aria-hidden": "true" });
   private readonly line = h("div", { class: "mv-value" });
@@ -20,8 +21,8 @@ export class Panel {
   ) {
     this.base = h("canvas", { class: "mv-base", width: 1, height: 1, "data-panel": name, role: "img", "aria-label": `${caption}: ${meaning}` });
     this.frame = h("div", { class: "mv-frame", "data-frame": name }, this.base, this.over, this.empty);
-    const head = h("figcaption", { title: meaning }, h("span", {}, caption), this.badge);
-    this.root = h("figure", { class: "mv-panel" }, head, this.frame, this.line);
+    this.head = h("figcaption", { title: meaning }, h("span", {}, caption), this.badge);
+    this.root = h("figure", { class: "mv-panel" }, this.head, this.frame, this.line);
   }
 
   /** Draw pixels, or say in words why there are none. */
