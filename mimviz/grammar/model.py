@@ -67,13 +67,13 @@ class MaskedModel(nn.Module):
         mask = Mask.random(self.grid, ratio=ratio, seed=seed) if mask is None else mask
         mask = self._some_hidden(mask if isinstance(mask, Mask) else Mask.from_array(mask)).to(self.device)
         images = self.prepare(picture)
-        modes = {module: module.training for module in self.modules()}
+        training = [module for module in self.modules() if module.training]
         try:
             with torch.no_grad():
-                outcome = self.eval()(images, mask)
+                outcome = (self.eval() if training else self)(images, mask)
         finally:
-            for module, training in modes.items():
-                module.training = training
+            for module in training:
+                module.training = True
         _check_finite(outcome.guess, self.name)
         view = self._view(images, mask, statistics)
         return Outcome(outcome.mask, outcome.guess, outcome.truth, outcome.patch_loss, outcome.where, view)
