@@ -43,7 +43,7 @@ install_mimviz() {
     [ -n "$newer" ] || return 0
   fi
   echo "== pip install $* (the first time a few minutes, most of them for torch)"
-  (cd "$root" && "$python" -m pip install "$@")
+  (cd "$root" && "$python" -m pip install "$@") | { grep -v '^Requirement already satisfied' || true; }
   if ! "$python" -c 'import torchvision' 2>/dev/null; then # a +cpu torch of a local index fits no torchvision of PyPI
     echo "== torch and torchvision do not fit each other; taking the newest of both"
     "$python" -m pip install --upgrade torch torchvision
