@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
@@ -119,7 +120,8 @@ def problem(title: str, error: BaseException, hint: str) -> Problem:
         text += f" (caused by {type(error.__cause__).__name__}: {error.__cause__})"
     frames = traceback.extract_tb(error.__traceback__)
     if frames:
-        text += f" [{frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno}, in {frames[-1].name}]"
+        file = "a cell" if "ipykernel_" in frames[-1].filename else Path(frames[-1].filename).name
+        text += f" [{file}, line {frames[-1].lineno}, in {frames[-1].name}]"
     return {"kind": "error", "title": title, "text": text, "hint": hint}
 
 

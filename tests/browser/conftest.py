@@ -1,4 +1,4 @@
-"""One JupyterLab, one Chromium and one notebook for all browser tests; each test shows a widget in a cell of its own."""
+"""One JupyterLab, one Chromium, one notebook for all browser tests; each test shows a widget in its own cell."""
 
 import os
 from pathlib import Path

@@ -298,7 +298,7 @@ def test_close_takes_it_off_the_page(notebook):
 @pytest.mark.parametrize("width", [None, 480])
 def test_screenshots(notebook, screenshots, theme, width):
     notebook.theme(f"JupyterLab {theme}")
-    painter = Shown(notebook)
+    painter = Shown(notebook, "mv.MaskPainter(photo)")  # the bundled model, worth looking at
     painter.state("exact")
     if width:
         painter.root.evaluate("(root, width) => { root.parentElement.style.width = `${width}px`; }", width)
