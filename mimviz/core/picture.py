@@ -116,10 +116,10 @@ class Picture:
         return self._encoded("PNG")
 
     def to_jpeg(self, quality: int = 90) -> bytes:
-        """JPEG bytes; `quality` 1..100."""
+        """JPEG bytes; `quality` 1..100. Colours at full resolution: small pictures would bleed."""
         if not 1 <= quality <= 100:
             raise ValueError(f"quality={quality}, but 1..100 is needed")
-        return self._encoded("JPEG", quality=quality)
+        return self._encoded("JPEG", quality=quality, subsampling=0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture in the format that the path ends in: .png, .jpg, .webp, .bmp, .tif or .gif."""

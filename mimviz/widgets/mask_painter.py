@@ -44,7 +44,7 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
     cols = t.Int().tag(sync=True)
     height = t.Int().tag(sync=True)
     width = t.Int().tag(sync=True)
-    title = t.Unicode().tag(sync=True)
+    title = t.Unicode("Paint a mask").tag(sync=True)
 
     hidden = t.Bytes().tag(sync=True, from_json=lambda data, painter: painter._read(data))
     """One byte per patch, row by row, 1 = hidden."""

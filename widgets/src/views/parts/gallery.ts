@@ -111,7 +111,7 @@ export class Gallery {
     const value = this.range ? valueAt(error, grid, ring) : null;
     this.original.say(shade(original));
     this.masked.say(`row ${ring.row + 1}, col ${ring.col + 1}: ${hidden ? "hidden" : "visible"}`);
-    this.reconstruction.say(hidden || this.everywhere ? shade(picture) : "visible: nothing to guess");
+    this.reconstruction.say(hidden || this.everywhere ? shade(picture) : "visible, no guess");
     this.pasted.say(shade(hidden ? picture : picture && original));
     this.error.say(value === null ? "" : `RMSE ${value.toFixed(3)}`);
   }

@@ -12,6 +12,7 @@ export class Panel {
   private readonly line = h("div", { class: "mv-value" });
   private readonly empty = h("div", { class: "mv-empty" });
   private shown: Pixels | null = null;
+  private marks: Marks | null = null; // to be drawn in the next frame
   private readonly badge = h("span", { class: "mv-badge", hidden: true, title: "This picture uses the hidden pixels" }, "leaks");
 
   constructor(
@@ -37,9 +38,17 @@ export class Panel {
     this.base.getContext("2d")?.putImageData(new ImageData(data, width, height), 0, 0);
   }
 
+  /** Once a frame at most: a fast hand moves several times between two frames. */
   mark(marks: Marks): void {
+    if (!this.marks) requestAnimationFrame(() => this.drawMarks());
+    this.marks = marks;
+  }
+
+  private drawMarks(): void {
+    const { marks } = this;
+    this.marks = null;
     const context = this.over.getContext("2d");
-    if (!context || !this.over.width) return;
+    if (!context || !marks || !this.over.width) return;
     drawMarks(context, this.over.width / Math.max(1, this.over.clientWidth), marks);
   }
 
