@@ -109,8 +109,8 @@ class MaskedModel(nn.Module):
     # --- inside ---
 
     def _mask(self, images: Tensor, mask: Mask | None) -> Mask:
-        mask = self.where(images, self.grid) if mask is None else self.grid.check(mask).to(images.device)
-        return mask.expand(len(images))
+        drawn: Mask = self.where(images, self.grid) if mask is None else self.grid.check(mask).to(images.device)
+        return drawn.expand(len(images))
 
     def _some_hidden(self, mask: Mask) -> Mask:
         N = self.grid.count

@@ -38,7 +38,8 @@ class Encoder(nn.Module):
         if patch[0] != patch[1]:
             raise ValueError(f"patches of this ViT are {patch[0]} x {patch[1]} pixels, but square ones are wanted")
         self.vit: Any = vit
-        self.grid = Grid.of(*vit.patch_embed.img_size, patch[0])
+        height, width = vit.patch_embed.img_size
+        self.grid = Grid.of(height, width, patch[0])
         self.width: int = vit.embed_dim
         self.prefix: int = vit.num_prefix_tokens
         config = resolve_model_data_config(vit)
