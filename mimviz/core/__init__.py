@@ -2,8 +2,8 @@
 
 from .grid import Grid
 from .heatmap import Heatmap
-from .mask import Mask, keep_count
+from .mask import Mask, keep_count, seeded
 from .outcome import Outcome
 from .picture import Picture
 
-__all__ = ["Grid", "Heatmap", "Mask", "Outcome", "Picture", "keep_count"]
+__all__ = ["Grid", "Heatmap", "Mask", "Outcome", "Picture", "keep_count", "seeded"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from . import mask_file
 
 if TYPE_CHECKING:
     from .grid import Grid
@@ -43,7 +46,7 @@ class Mask:
     @classmethod
     def random(cls, grid: Grid, *, ratio: float = 0.75, seed: int | None = 0, batch: int = 1) -> Mask:
         """Hides a share `ratio` of the patches at random; keeps ⌊N · (1 − ratio)⌋ as MAE does, at least one while ratio < 1."""
-        generator = torch.Generator().manual_seed(seed) if seed is not None else None
+        generator = seeded(seed) if seed is not None else None
         return cls.from_noise(torch.rand(batch, grid.count, generator=generator), ratio=ratio, shape=grid.shape)
 
     @classmethod
@@ -51,15 +54,17 @@ class Mask:
         """MAE's rule: the patches with the smallest `noise` (B, N) stay visible."""
         B, N = noise.shape
         hidden = torch.ones(B, N, dtype=torch.bool, device=noise.device)
-        kept = noise.argsort(dim=1)[:, : keep_count(N, ratio)]
+        kept = noise.argsort(dim=1, stable=True)[:, : keep_count(N, ratio)]
         return cls(hidden.scatter(1, kept, False), None, shape)  # type: ignore[arg-type]
 
     @classmethod
     def none(cls, grid: Grid) -> Mask:
+        """Nothing hidden."""
         return cls(torch.zeros(1, *grid.shape, dtype=torch.bool))
 
     @classmethod
     def all(cls, grid: Grid) -> Mask:
+        """Everything hidden."""
         return cls(torch.ones(1, *grid.shape, dtype=torch.bool))
 
     @classmethod
@@ -91,7 +96,7 @@ class Mask:
     @property
     def ratio(self) -> float:
         """Share of all patches that is hidden, 0..1."""
-        return float(self.hidden.float().mean())
+        return int(self.hidden.sum()) / self.hidden.numel()
 
     @property
     def bool_masked_pos(self) -> Tensor:
@@ -119,7 +124,10 @@ class Mask:
         return self.hidden.to(torch.uint8).argsort(dim=1, stable=True).argsort(dim=1)
 
     def noise(self) -> Tensor:
-        """(B, N) noise in 0..1 that makes MAE and Hugging Face's ViTMAE pick exactly this mask: small = keep."""
+        """(B, N) noise in 0..1 that makes MAE and Hugging Face's ViTMAE pick exactly this mask: small = keep.
+
+        Give them `mask_ratio=(count - 0.5) / N`: their int(N · (1 - ratio)) of the plain ratio often rounds to one patch less.
+        """
         return self.ids_restore / self.hidden.shape[1]
 
     # --- changing it ---
@@ -143,7 +151,8 @@ class Mask:
         return self.hidden.shape[0]
 
     def __getitem__(self, index: int) -> Mask:
-        return Mask(self.hidden[index][None], self.predict[index][None], self.shape)
+        at = operator.index(index)
+        return Mask(self.hidden[at][None], self.predict[at][None], self.shape)
 
     def __repr__(self) -> str:
         where = "x".join(map(str, self.shape)) if self.shape else f"{self.hidden.shape[1]} patches"
@@ -166,65 +175,32 @@ class Mask:
         return Mask(self.hidden.expand(batch, -1), self.predict.expand(batch, -1), self.shape)
 
     def to(self, device) -> Mask:
+        """The same on another device."""
         return Mask(self.hidden.to(device), self.predict.to(device), self.shape)
 
     def shaped(self, shape: tuple[int, int]) -> Mask:
+        """The same with its rows and columns known."""
         return Mask(self.hidden, self.predict, shape)
 
     # --- keeping it ---
 
     def to_rle(self) -> str:
         """Run lengths, row by row, visible first: `"8x8:5 3 56"`. `Mask.from_rle` reads it. Keeps `hidden` of one picture."""
-        rows, cols = self._known_shape
-        flat = np.concatenate([[False], self.array.ravel()])
-        turns = np.flatnonzero(np.diff(flat))
-        runs = np.diff(np.concatenate([[0], turns, [rows * cols]]))
-        return f"{rows}x{cols}:" + " ".join(map(str, runs.tolist()))
+        return mask_file.to_rle(self.array)
 
     @classmethod
     def from_rle(cls, text: str) -> Mask:
-        try:
-            size, runs = text.strip().split(":")
-            rows, cols = map(int, size.lower().split("x"))
-            lengths = [int(n) for n in runs.split()]
-        except (ValueError, AttributeError) as err:
-            raise ValueError(
-                f"mask text {str(text)[:40]!r} is not of the form '8x8:5 3 56' (rows x cols : run lengths)"
-            ) from err
-        if rows < 1 or cols < 1 or rows * cols > 2**24 or min(lengths, default=-1) < 0 or sum(lengths) != rows * cols:
-            raise ValueError(
-                f"mask text speaks of {sum(lengths)} patches in runs, but {rows} x {cols} makes {rows * cols}: it was cut or edited"
-            )
-        flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-        return cls.from_array(flat.reshape(rows, cols))
+        """From what `to_rle` wrote; raises ValueError for any other text."""
+        return cls.from_array(mask_file.from_rle(text))
 
     def to_png(self) -> bytes:
         """A grey PNG of rows × cols pixels, white (255) = hidden."""
-        import io
-
-        from PIL import Image
-
-        buffer = io.BytesIO()
-        Image.fromarray(self.array.astype(np.uint8) * 255).save(buffer, "PNG")
-        return buffer.getvalue()
+        return mask_file.to_png(self.array)
 
     @classmethod
     def from_png(cls, data: bytes) -> Mask:
-        """From a picture with one pixel per patch; brighter than half = hidden."""
-        import io
-
-        from PIL import Image
-
-        try:
-            with Image.open(io.BytesIO(data)) as picture:
-                if picture.width * picture.height > 2**24:
-                    raise ValueError(f"{picture.width} x {picture.height} pixels")
-                array = np.asarray(picture.convert("L"))
-        except Exception as err:
-            raise ValueError(
-                f"{len(data)} bytes are not a mask picture (a PNG with one pixel per patch): {err}"
-            ) from err
-        return cls.from_array(array >= 128)
+        """From a picture with one pixel per patch; from the middle grey (128) on = hidden. ValueError for other bytes."""
+        return cls.from_array(mask_file.from_png(data))
 
     # --- inside ---
 
@@ -242,11 +218,20 @@ class Mask:
         return other
 
     def _spread(self, hidden: Tensor, steps: int) -> Mask:
+        if steps < 0:
+            raise ValueError(f"steps is {steps}, but at least 0 is wanted: shrink undoes what grow does, roughly")
         plus = torch.tensor([[0.0, 1, 0], [1, 1, 1], [0, 1, 0]], device=hidden.device)[None, None]
         x = hidden.reshape(-1, 1, *self._known_shape).float()
         for _ in range(steps):
             x = (F.conv2d(x, plus, padding=1) > 0).float()
         return Mask(x[:, 0] > 0)
+
+
+def seeded(seed: int) -> torch.Generator:
+    """Random numbers of their own, repeated by `seed`; raises ValueError for what is no whole number of 64 bits."""
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"seed is {seed}, but a whole number of 64 bits is wanted, such as 0")
+    return torch.Generator().manual_seed(seed)
 
 
 def keep_count(patches: int, ratio: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,6 +31,16 @@ class View:
     pixels: Callable[[Tensor], Tensor]
     note: str = ""
     leaks: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Patches that are drawn already, in the place of `View.pixels`."""
+
+    patches: Tensor
+
+    def __call__(self, guess: Tensor) -> Tensor:
+        return self.patches
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +72,11 @@ class Outcome:
 
     def __getitem__(self, index: int) -> Outcome:
         """The same for one picture of the batch."""
-        cut = slice(index, index + 1) if index != -1 else slice(-1, None)
-        view = self.view and replace(self.view, images=self.view.images[cut], pixels=_one(self._drawn, cut))
+        at = range(len(self))[operator.index(index)]
+        cut = slice(at, at + 1)
+        view = self.view and replace(self.view, images=self.view.images[cut], pixels=Drawn(self._drawn[cut]))
         guess, truth, patch_loss = self.guess[cut], self.truth[cut], self.patch_loss[cut]
-        return Outcome(self.mask[index], guess, truth, patch_loss, self.where[cut], view)
+        return Outcome(self.mask[at], guess, truth, patch_loss, self.where[cut], view)
 
     def detached(self) -> Outcome:
         """The same without the graph behind it."""
@@ -93,7 +105,7 @@ class Outcome:
         """What the model saw; hidden patches mid-grey."""
         view = self._drawable
         rgb = self._rgb(self._patches).masked_fill(self.mask.hidden[..., None], 0.5)
-        return Picture(view.grid.unpatchify(rgb)[self._only].permute(1, 2, 0).cpu().numpy())
+        return Picture(view.grid.unpatchify(rgb)[self._only].permute(1, 2, 0).float().cpu().numpy())
 
     @cached_property
     def error(self) -> Heatmap:
@@ -171,7 +183,3 @@ class Outcome:
     def _shown(self, patches: Tensor) -> Picture:
         rgb = self._drawable.grid.unpatchify(self._rgb(patches))[self._only]
         return Picture(rgb.permute(1, 2, 0).float().cpu().numpy())
-
-
-def _one(drawn: Tensor, cut: slice) -> Callable[[Tensor], Tensor]:
-    return lambda guess: drawn[cut]

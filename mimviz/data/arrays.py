@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.picture import check_values
-from .decode import OPEN_LIMIT
+from .decode import KEEP_LIMIT, OPEN_LIMIT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +24,7 @@ def array_pixels(array: np.ndarray) -> np.ndarray:
     other kinds of numbers.
     """
     _check_shape(array)
+    array = _reduced(array)
     if array.dtype.name in WHITE:
         array = array.astype(np.float32) / WHITE[array.dtype.name]
     elif not np.issubdtype(array.dtype, np.floating):
@@ -53,6 +56,16 @@ def tensor_pixels(tensor: Tensor) -> np.ndarray:
     if tensor.is_floating_point():
         tensor = tensor.double() if tensor.element_size() > 4 else tensor.float()  # numpy has no bfloat16
     return array_pixels(tensor.numpy() if tensor.ndim == 2 else tensor.permute(1, 2, 0).numpy())
+
+
+def _reduced(array: np.ndarray) -> np.ndarray:
+    """Every k-th pixel of an array above KEEP_LIMIT, before it becomes floats of several times its size."""
+    factor = math.ceil(math.sqrt(array.shape[0] * array.shape[1] / KEEP_LIMIT))
+    if factor > 1:
+        warnings.warn(
+            f"array has {array.shape[1]} x {array.shape[0]} pixels, of which every {factor}th is taken", stacklevel=4
+        )
+    return array[::factor, ::factor]
 
 
 def _check_shape(array: np.ndarray) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..core import Mask, Outcome, Picture
+from ..core import Grid, Mask, Outcome, Picture
 from ..core.outcome import View
 from ..vit import Encoder
 from .targets.pixels import Statistics
@@ -67,13 +70,8 @@ class MaskedModel(nn.Module):
         mask = Mask.random(self.grid, ratio=ratio, seed=seed) if mask is None else mask
         mask = self._some_hidden(mask if isinstance(mask, Mask) else Mask.from_array(mask)).to(self.device)
         images = self.prepare(picture)
-        training = [module for module in self.modules() if module.training]
-        try:
-            with torch.no_grad():
-                outcome = (self.eval() if training else self)(images, mask)
-        finally:
-            for module in training:
-                module.training = True
+        with _evaluating(self), torch.no_grad():
+            outcome = self(images, mask)
         _check_finite(outcome.guess, self.name)
         view = self._view(images, mask, statistics)
         return Outcome(outcome.mask, outcome.guess, outcome.truth, outcome.patch_loss, outcome.where, view)
@@ -87,15 +85,18 @@ class MaskedModel(nn.Module):
         return fitted.tensor(mean=self.encoder.mean, std=self.encoder.std).to(self.device, self.dtype)
 
     @property
-    def grid(self):
+    def grid(self) -> Grid:
+        """The patches of the pictures that the model takes."""
         return self.encoder.grid
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         return next(self.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
+        """What the weights are made of."""
         return next(self.parameters()).dtype
 
     @property
@@ -109,6 +110,10 @@ class MaskedModel(nn.Module):
     # --- inside ---
 
     def _mask(self, images: Tensor, mask: Mask | None) -> Mask:
+        if mask is not None and not isinstance(mask, Mask):
+            raise TypeError(
+                f"mask is {type(mask).__name__}, but a Mask is wanted: Mask.from_array(rows x cols truth values)"
+            )
         drawn: Mask = self.where(images, self.grid) if mask is None else self.grid.check(mask).to(images.device)
         return drawn.expand(len(images))
 
@@ -133,6 +138,26 @@ class MaskedModel(nn.Module):
         return View(
             images, enc.grid, enc.mean, enc.std, draw, self.target.note(statistics), self.target.leaks(statistics)
         )
+
+
+_locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_first = threading.Lock()
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode, each submodule's `training` as before afterwards; one thread at a time, or it would be lost."""
+    with _first:
+        lock = _locks.setdefault(model, threading.RLock())
+    with lock:
+        training = [module for module in model.modules() if module.training]
+        try:
+            if training:
+                model.eval()
+            yield
+        finally:
+            for module in training:
+                module.training = True
 
 
 def _check_finite(guess: Tensor, name: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..core import Grid, Mask, Outcome
 
-WAYS = ("random", "block", "grid", "simmim")
+WAYS = ("random", "block", "grid", "simmim")  # grammar.where.STRATEGIES, without the import of torch that it costs
 
 
 def add_reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def run_reconstruct(args: argparse.Namespace) -> int:
             f"--ratio is {ratio:g}, but a share between 0 and 1 is wanted: 0.75 hides three patches of four"
         )
     output = args.output or Path(f"{Path(args.photo).stem}-reconstructed.png")
-    check_output(output)
+    check_output(output, args.photo, args.mask)
 
     import mimviz as mv
 
@@ -56,8 +56,11 @@ def run_reconstruct(args: argparse.Namespace) -> int:
     return 0
 
 
-def check_output(output: Path) -> None:
-    """Complain before the work is done, not after it."""
+def check_output(output: Path, *sources: str | Path | None) -> None:
+    """Complain before the work is done, not after it, and before a photo or a mask is overwritten."""
+    for source in sources:
+        if source is not None and output.exists() and Path(source).exists() and output.samefile(source):
+            raise ValueError(f"the figure would overwrite {source}: name another file with -o")
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg", ".pdf", ".svg"):
         raise ValueError(
             f"cannot draw to {output}: the name ends in {output.suffix!r}, wanted is .png, .jpg, .pdf or .svg"
@@ -86,10 +89,11 @@ def draw_mask(grid: Grid, strategy: str, ratio: float, seed: int) -> Mask:
     """A mask as the painter's menu draws it."""
     import torch
 
-    from ..widgets.mask_painter import STRATEGIES
+    from ..core import seeded
+    from ..grammar.where import STRATEGIES
 
     nowhere = torch.zeros(1, 3, grid.height, grid.width)  # these words do not look at the picture
-    return STRATEGIES[strategy](ratio)(nowhere, grid, torch.Generator().manual_seed(seed))
+    return STRATEGIES[strategy](ratio)(nowhere, grid, seeded(seed))
 
 
 def save(outcome: Outcome, output: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 
@@ -19,10 +20,10 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--recipe", default="mae", help="a recipe of mimviz.recipes (default %(default)s)")
     add("--encoder", default="vit_tiny_patch16_224", help="a timm ViT (default %(default)s)")
-    add("--encoder-options", type=json.loads, default={}, metavar="JSON", help="timm's keywords, e.g. '{\"depth\": 6}'")
+    add("--encoder-options", type=keywords, default={}, metavar="JSON", help="timm's keywords, e.g. '{\"depth\": 6}'")
     add(
         "--recipe-options",
-        type=json.loads,
+        type=keywords,
         default={},
         metavar="JSON",
         help="the recipe's keywords, e.g. '{\"normalize\": false}'",
@@ -40,6 +41,14 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--every", type=int, default=250, help="steps between checkpoints (default %(default)s)")
     add("--limit", type=int, default=None, help="read at most so many pictures")
     add("--name", default=None, help="name on the model's card (default: the out folder's)")
+
+
+def keywords(text: str) -> dict:
+    """A JSON object as keywords; argparse tells what is none."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object such as '{{\"depth\": 6}}'")
+    return value
 
 
 def run_train(args: argparse.Namespace) -> int:
@@ -65,22 +74,31 @@ def run_train(args: argparse.Namespace) -> int:
         f"{args.recipe} over {args.encoder}: {parameters / 1e6:.2f} M parameters, {len(pictures.images)} pictures, {device}"
     )
     out = Path(args.out)
+    facts = {
+        "batch": args.batch,
+        "pictures": len(pictures.images),
+        "sentence": asdict(sentence),
+        "precision": args.precision,
+    }
     steps = fit(
         model, batches, steps=args.steps, lr=args.lr, weight_decay=args.weight_decay, precision=args.precision, seed=args.seed,
-        checkpoint=out / "run.safetensors", every=args.every,
+        checkpoint=out / "run.safetensors", every=args.every, facts=facts,
     )  # fmt: skip
     began = time.time()
-    log = _follow(steps, args.steps, out, tqdm)
+    loss = _follow(steps, args.steps, out, tqdm)
+    if loss is None and (out / "model.safetensors").exists():
+        print(f"{out / 'run.safetensors'} has all of its {args.steps} steps: nothing was trained, nothing was written")
+        return 0
     card = {
         "name": args.name or out.name,
         "command": "mimviz train " + " ".join(_words(args)),
         "seed": args.seed, "steps": args.steps, "batch": args.batch, "pictures": len(pictures.images),
         "parameters": parameters, "device": device, "threads": torch.get_num_threads(),
-        "minutes_of_last_stretch": round((time.time() - began) / 60, 1), "loss_at_end": log, "torch": str(torch.__version__),
+        "minutes_of_last_stretch": round((time.time() - began) / 60, 1), "loss_at_end": loss, "torch": str(torch.__version__),
     }  # fmt: skip
     save_mim(out / "model.safetensors", model, sentence, **card)
     print(
-        f"{out / 'model.safetensors'}: loss {log} over the last 100 steps; "
+        f"{out / 'model.safetensors'}: loss {loss} over the last 100 steps; "
         f"look at it with mimviz.load_mim({str(out / 'model.safetensors')!r})"
     )
     return 0
@@ -107,8 +125,21 @@ def _words(args: argparse.Namespace) -> list[str]:
     import shlex
 
     words = [Path(source).name for source in args.data]
-    for key in ("recipe", "encoder", "size", "patch", "steps", "batch", "lr", "weight_decay", "seed"):
-        words += [f"--{key.replace('_', '-')}", str(getattr(args, key))]
+    for key in (
+        "recipe",
+        "encoder",
+        "size",
+        "patch",
+        "steps",
+        "batch",
+        "lr",
+        "weight_decay",
+        "seed",
+        "precision",
+        "limit",
+    ):
+        if getattr(args, key) is not None:
+            words += [f"--{key.replace('_', '-')}", str(getattr(args, key))]
     for key in ("encoder_options", "recipe_options"):
         if value := getattr(args, key):
             words += [f"--{key.replace('_', '-')}", shlex.quote(json.dumps(value))]

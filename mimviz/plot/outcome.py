@@ -56,6 +56,7 @@ def show_heatmap(heat: Heatmap, picture: Picture | None = None) -> Figure:
 
 
 def show_picture(picture: Picture) -> Figure:
+    """The picture alone, pixel by pixel."""
     figure, axis = plt.subplots(figsize=(4, 4 * picture.height / picture.width), layout="constrained")
     _picture(axis, picture)
     plt.close(figure)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -21,6 +21,14 @@ def save(path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, s
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     save_file(tensors, part, metadata={"mimviz-run": json.dumps({"step": step, **facts})})
+    publish(part, path)
+
+
+def publish(part: Path, path: Path) -> None:
+    """Puts a finished file in its place, readable to whom the umask allows (safetensors writes for its owner alone)."""
+    umask = os.umask(0)
+    os.umask(umask)
+    part.chmod(0o666 & ~umask)
     os.replace(part, path)
 
 
@@ -29,13 +37,16 @@ def load(path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
 
     Raises ValueError for a file that holds no run, or the run of another model.
     """
-    with safe_open(str(path), framework="pt") as file:
-        facts = json.loads((file.metadata() or {}).get("mimviz-run", "null"))
-        if facts is None:
-            raise ValueError(
-                f"{path} holds no run of mimviz (weights only?): a run is written by fit(..., checkpoint=path)"
-            )
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get("mimviz-run", "null"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as err:
+        raise ValueError(f"{path} is no readable run ({err}): remove it to begin anew") from err
+    if not isinstance(facts, dict) or not isinstance(facts.get("step"), int):
+        raise ValueError(
+            f"{path} holds no run of mimviz (weights only?): a run is written by fit(..., checkpoint=path)"
+        )
     try:
         model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     except RuntimeError as err:

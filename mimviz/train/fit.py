@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 from typing import Literal
 
@@ -46,21 +45,25 @@ def fit(
     seed: int = 0,
     checkpoint: str | Path | None = None,
     every: int = 500,
+    facts: dict | None = None,
 ) -> Iterator[Step]:
     """Trains `model` in place on normalized pictures (B, 3, H, W) and yields a Step after each optimizer step.
 
     AdamW, `warmup` steps (5 % unless told) then cosine to 0; bfloat16 autocast where precision is "auto" and the model is on a GPU.
     batches: any iterable of tensors (repeated as often as needed), or an object with `.at(step)`, which makes a resumed run
     equal to one that never stopped.
-    checkpoint: a file written each `every` steps, at the end, and when the loop is left; read first if it is there.
+    checkpoint: a file written each `every` steps, at the end, and when the loop is left; read first if it is there. A run goes on
+    only with the settings it was begun with, `facts` (JSON-able: what else must be the same, e.g. the data) among them.
+    The model ends in eval mode.
     Each step seeds its own random numbers from `seed` and leaves the caller's generator alone.
     Raises FloatingPointError where the loss is no longer finite (the last checkpoint is kept).
     """
-    _check(steps, lr)
+    _check(steps, lr, every)
     optimizer = torch.optim.AdamW(_groups(model, weight_decay), lr=lr, betas=betas)
-    setup = {"steps": steps, "lr": lr, "seed": seed}
-    done = _resume(checkpoint, model, optimizer, setup)
     warmup = round(steps * 0.05) if warmup is None else warmup
+    setup = {"steps": steps, "lr": lr, "seed": seed, "warmup": warmup, "weight_decay": weight_decay}
+    setup |= {"betas": list(betas), "clip": clip, **(facts or {})}
+    done = _resume(checkpoint, model, optimizer, setup)
     device = next(model.parameters()).device
     batch_at = _batch_at(batches, done)
     model.train()
@@ -71,7 +74,7 @@ def fit(
             rate = cosine(index, steps=steps, peak=lr, warmup=warmup)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            images = batch_at(index).to(device, non_blocking=True)
+            images = _pictures(batch_at(index)).to(device, non_blocking=True)
             whole = False  # an interrupt inside the step may leave half of the weights updated: not worth keeping
             outcome = _step(model, images, optimizer, clip, _autocast(device, precision), seed * 1_000_003 + index)
             done, whole = index + 1, True
@@ -126,10 +129,19 @@ def _autocast(device: torch.device, precision: Precision):
     return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
 
 
+def _pictures(batch) -> Tensor:
+    """The pictures of a batch; loaders of labelled pictures give (pictures, labels)."""
+    images = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
+    if not isinstance(images, Tensor) or images.ndim != 4:
+        what = f"a tensor {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"a batch holds {what}, but normalized pictures (B, 3, H, W) are wanted")
+    return images
+
+
 def _batch_at(batches: Iterable[Tensor], done: int) -> Callable[[int], Tensor]:
     if hasattr(batches, "at"):
         return batches.at  # type: ignore[union-attr]
-    endless = cycle(batches) if isinstance(batches, (list, tuple)) else _again(batches)
+    endless = _again(batches)
     for _ in range(done):
         next(endless)
     return lambda index: next(endless)
@@ -157,6 +169,6 @@ def _resume(checkpoint, model: nn.Module, optimizer, setup: dict) -> int:
     return facts["step"]
 
 
-def _check(steps: int, lr: float) -> None:
-    if steps < 1 or not lr > 0:
-        raise ValueError(f"steps is {steps} and lr is {lr}, but both must be positive")
+def _check(steps: int, lr: float, every: int) -> None:
+    if steps < 1 or not lr > 0 or every < 1:
+        raise ValueError(f"steps is {steps}, lr is {lr} and every is {every}, but all must be positive")

@@ -34,7 +34,9 @@ class Encoder(nn.Module):
             raise ValueError(
                 "this ViT has no fixed table of positions (dynamic_img_size, or none at all): create it with a fixed img_size"
             )
-        patch = vit.patch_embed.patch_size
+        patch, channels = vit.patch_embed.patch_size, vit.patch_embed.proj.in_channels
+        if channels != 3:
+            raise ValueError(f"this ViT takes pictures of {channels} channels, but 3 (R, G, B) are wanted")
         if patch[0] != patch[1]:
             raise ValueError(f"patches of this ViT are {patch[0]} x {patch[1]} pixels, but square ones are wanted")
         self.vit: Any = vit
@@ -93,7 +95,7 @@ def encoder(
         raise ValueError(
             f"timm knows no model {name!r}" + (f"; did you mean one of {', '.join(close)}?" if close else "")
         )
-    vit = timm.create_model(name, pretrained=pretrained, num_classes=0, **keywords)
+    vit = timm.create_model(name, pretrained=pretrained, **{"num_classes": 0, **keywords})
     made = Encoder(vit)
     if positions == "sincos":
         table: Any = vit.pos_embed

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import traitlets as t
 
-from ..core import Grid, Mask, Outcome, Picture
+from ..core import Grid, Mask, Outcome, Picture, seeded
 from ..data import image
-from ..grammar.where import Blocks, GridWise, Highest, Units
+from ..grammar.where import STRATEGIES
 from .engine import Answer
 from .live import LiveWidget
 from .reconstruction import Problem, Question, problem, read_mask
 
 if TYPE_CHECKING:
     from ..grammar import MaskedModel
-
-STRATEGIES = {"random": Highest, "block": Blocks, "grid": partial(Highest, score=GridWise()), "simmim": Units}
-"""What the menu offers: each makes a word of the grammar from a ratio."""
 
 
 class MaskPainter(LiveWidget, bundle="mask_painter"):
@@ -116,7 +111,7 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
         return read_mask(self.hidden, self._grid)
 
     @mask.setter
-    def mask(self, mask: Mask) -> None:
+    def mask(self, mask: Any) -> None:
         hidden = self._bytes(mask)
         with self.together():
             self.dragging = False
@@ -166,8 +161,12 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
 
     @t.observe("draw")
     def _draw(self, change: Any) -> None:
-        if self._picture is not None:
+        if self._picture is None:
+            return
+        try:
             self.mask = _drawn(self._picture, self._grid, strategy=self.strategy, ratio=self.ratio, seed=self.seed)
+        except Exception as error:
+            self._refuse("No mask could be drawn", error, "The mask before it is still here.")
 
     @t.observe("upload")
     def _uploaded(self, change: Any) -> None:
@@ -216,7 +215,7 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
             raise t.TraitError(
                 f"hidden has {has} bytes, but one for each of {wants} patches is wanted: set mask instead"
             )
-        return proposal["value"]
+        return bytes(map(bool, proposal["value"]))
 
     def _bytes(self, mask: Any) -> bytes:
         mask = self._grid.check(mask if isinstance(mask, Mask) else Mask.from_array(mask))
@@ -243,4 +242,4 @@ def _fitted(source: Any, grid: Grid) -> Picture:
 def _drawn(picture: Picture, grid: Grid, *, strategy: str, ratio: float, seed: int) -> Mask:
     if strategy not in STRATEGIES:
         raise ValueError(f"strategy is {strategy!r}, but there are {', '.join(STRATEGIES)}")
-    return STRATEGIES[strategy](ratio)(picture.tensor(), grid, torch.Generator().manual_seed(seed))
+    return STRATEGIES[strategy](ratio)(picture.tensor(), grid, seeded(seed))

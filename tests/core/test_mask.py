@@ -1,9 +1,12 @@
+import io
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 
 from mimviz.core import Grid, Mask, keep_count
 
@@ -114,3 +117,45 @@ def test_combining_masks():
     assert ((a | b).count, (a & b).count) == (2, 1)
     with pytest.raises(ValueError, match="different grids"):
         _ = a | Mask.from_array([[1, 0, 0, 0]])
+
+
+def test_every_count_reaches_mae_s_own_arithmetic():
+    grid = Grid(5, 7, 8)
+    for count in range(36):
+        mask = Mask.from_array(np.random.default_rng(count).permutation(np.arange(35) < count).reshape(5, 7))
+        assert mask.ratio == count / 35
+        kept = int(grid.count * (1 - (mask.count - 0.5) / grid.count))  # facebookresearch/mae and Hugging Face
+        theirs = torch.ones(1, 35, dtype=torch.bool).scatter(1, mask.noise().argsort(1)[:, :kept], False)
+        assert torch.equal(theirs, mask.hidden), count
+
+
+def test_both_facts_are_combined():
+    a = Mask(torch.tensor([[True, True, False]]), torch.tensor([[True, False, False]]))
+    b = Mask(torch.tensor([[False, True, True]]), torch.tensor([[False, False, True]]))
+    assert ((a | b).predict.tolist(), (a & b).predict.tolist()) == ([[True, False, True]], [[False, False, False]])
+
+
+def test_a_png_hides_from_the_middle_grey_on():
+    data = io.BytesIO()
+    Image.fromarray(np.array([[127, 128]], np.uint8)).save(data, "PNG")
+    assert Mask.from_png(data.getvalue()).array.tolist() == [[False, True]]
+
+
+def test_one_of_a_batch_is_taken_by_its_number():
+    masks = Mask.random(GRID, batch=3)
+    assert masks[-1].hidden.tolist() == masks.hidden[2:].tolist()
+    with pytest.raises(TypeError):
+        masks[0:2]
+    with pytest.raises(IndexError):
+        masks[3]
+
+
+@pytest.mark.parametrize("seed", [2**70, -(2**70)])
+def test_a_seed_beyond_64_bits_is_refused(seed):
+    with pytest.raises(ValueError, match="64 bits"):
+        Mask.random(GRID, seed=seed)
+
+
+def test_negative_steps_are_refused():
+    with pytest.raises(ValueError, match="at least 0"):
+        Mask.random(GRID).grow(-1)

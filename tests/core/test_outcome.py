@@ -1,4 +1,5 @@
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -70,3 +71,38 @@ def test_a_batch_is_drawn_one_by_one():
 def test_a_heatmap_with_nan_says_so():
     with pytest.raises(ValueError, match="2 values that are NaN"):
         Heatmap(torch.tensor([[[1.0, math.nan], [math.inf, 0]]]), by="test")
+
+
+def test_masked_picture_is_grey_where_hidden():
+    masked = made(0.2, [[1, 0], [0, 0]])
+    masked.view.images[:] = 1.0  # white
+    assert (masked.masked.array[:2, :2] == 0.5).all()
+    assert (masked.masked.array[2:] == 1).all()
+
+
+def test_the_loss_is_over_what_is_to_be_predicted_not_over_what_is_hidden():
+    whole = made(0.2, [[1, 1], [0, 0]])
+    mask = Mask(whole.mask.hidden, torch.tensor([[False, False, True, False]]), (2, 2))
+    losses = torch.tensor([[1.0, 2, 3, 4]])
+    assert Outcome(mask, whole.guess, whole.truth, losses, whole.where).loss == 3
+
+
+def test_where_nothing_was_guessed_the_picture_is_the_image():
+    whole = made(0.2, [[1, 1], [0, 0]])
+    one = Outcome(
+        whole.mask, whole.guess[:, :1], whole.truth[:, :1], whole.patch_loss[:, :1], torch.tensor([[1]]), whole.view
+    )
+    np.testing.assert_allclose(one.picture.array[:2, 2:], 0.6, atol=1e-6)
+    np.testing.assert_allclose(one.picture.array[:2, :2], 0.5, atol=1e-6)
+
+
+def test_one_of_a_batch_survives_pickle():
+    outcome = made(0.2, [[1, 0], [0, 0]])
+    outcome = Outcome(outcome.mask, outcome.guess, outcome.truth, outcome.patch_loss, outcome.where)
+    assert pickle.loads(pickle.dumps(outcome[0])).mask == outcome.mask
+    mim = mv.recipes.mae(mv.encoder("vit_tiny_patch16_224", img_size=16, patch_size=8, depth=1), dim=16, depth=1)
+    one = mim.reconstruct("cat")
+    again = pickle.loads(pickle.dumps(one[0]))
+    assert np.array_equal(again.pasted.array, one.pasted.array)
+    with pytest.raises(IndexError):
+        one[1]

@@ -64,3 +64,15 @@ def test_estimated_statistics_are_shepard_s():
 def test_plain_pixels_have_nothing_to_hide():
     target = Pixels(mv.Grid(2, 2, 4), normalize=False)
     assert target.note("true") == "" and not target.leaks("true")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
+def test_every_precision_can_be_drawn(dtype):
+    torch.manual_seed(0)
+    encoder = mv.encoder("vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2)
+    mim = mv.recipes.mae(encoder, dim=16, depth=1)
+    exact = mim.reconstruct("cat")
+    outcome = mim.to(dtype).reconstruct("cat")
+    assert abs(outcome.psnr - exact.psnr) < 0.2
+    outcome.plot()
+    assert outcome.masked == mim.float().reconstruct("cat").masked or dtype != torch.float64

@@ -60,6 +60,21 @@ def test_blocks_are_fewer_and_larger_than_random_patches():
     assert max(blocks) < min(noise)
 
 
+def test_the_smallest_block_is_as_large_as_promised():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        hidden = torch.zeros(14, 14, dtype=torch.bool)
+        while not where.Blocks(smallest=30)._add_block(hidden, 60, generator):
+            pass
+        assert 25 <= int(hidden.sum()) <= 70  # 30 to 60, sides rounded
+
+
+@pytest.mark.parametrize("wrong", [{"ratio": 1.5}, {"ratio": -1}, {"ratio": math.nan}, {"unit": 0}])
+def test_units_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"0\.\.1|at least 1 patch"):
+        where.Units(**wrong)
+
+
 def test_a_score_of_another_grid_is_refused():
     with pytest.raises(ValueError, match=r"\(3, 7\)"):
         where.Highest(score=lambda images, grid, generator: where.Noise()(images, Grid(3, 7, 8)))(IMAGES, GRID)

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 import mimviz as mv
+from mimviz.grammar.where import STRATEGIES
 from mimviz.lab.reconstruct import WAYS
-from mimviz.widgets.mask_painter import STRATEGIES
 
 
 @pytest.fixture

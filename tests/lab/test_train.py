@@ -1,5 +1,7 @@
 """mimviz train on a small folder: a model comes out, a stopped run goes on, what cannot be trained is one line."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -67,9 +69,10 @@ def test_a_stopped_run_goes_on_to_the_same_weights(folder, tmp_path, monkeypatch
         (["--recipe", "beit9"], "no recipe 'beit9'; there are mae, simmim"),
         (["--encoder", "vit_tinny"], "timm knows no model"),
         (["--batch", "400"], "400"),
+        (["--every", "0"], "every is 0"),
         (["--patch", "5"], "does not divide into patches of 5"),
     ],
-    ids=["steps", "recipe", "encoder", "batch", "patch"],
+    ids=["steps", "recipe", "encoder", "batch", "every", "patch"],
 )
 def test_what_cannot_be_trained_is_one_line(folder, tmp_path, capsys, words, message):
     assert train(folder, tmp_path / "run", *words) == 2
@@ -77,3 +80,15 @@ def test_what_cannot_be_trained_is_one_line(folder, tmp_path, capsys, words, mes
     assert said.splitlines()[-1].startswith("mimviz train: error: ")
     assert message in said
     assert "Traceback" not in said
+
+
+def test_a_finished_run_is_not_written_again(folder, tmp_path, capsys):
+    train(folder, tmp_path / "run", "--steps", "2")
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    assert train(folder, tmp_path / "run", "--steps", "2") == 0
+    assert "nothing was trained" in capsys.readouterr().out
+    assert train(folder, tmp_path / "run", "--steps", "2", "--weight-decay", "0.1") == 2
+    assert "resume with the same values" in capsys.readouterr().err
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+    mode = (tmp_path / "run" / "model.safetensors").stat().st_mode & 0o777
+    assert mode & 0o044 or os.umask(0o022) & 0o044, "others may read it"

@@ -21,6 +21,8 @@ def test_five_panels_with_true_ranges_and_hatches(mim):
     titles = [axis.get_title(loc="left") for axis in panels]
     assert titles == ["original", "masked", "reconstruction", "pasted", "error per patch"]
     assert len([p for p in panels[1].patches if p.get_hatch()]) == 3
+    corners = sorted(p.get_xy() for p in panels[1].patches)
+    assert corners == [(0, 0), (8, 8), (24, 0)], "x is the column, y the row, in pixels"
     assert len(panels[2].patches) == 5, "what no loss looked at is blank"
     assert not outcome.plot(everywhere=True).axes[2].patches
     np.testing.assert_allclose(panels[3].images[0].get_array(), outcome.pasted.array)
@@ -32,6 +34,7 @@ def test_five_panels_with_true_ranges_and_hatches(mim):
 def test_a_leaking_figure_says_so(mim):
     figure = mim.reconstruct("astronaut", Mask.random(mim.grid), statistics="true").plot()
     assert "uses the hidden pixels" in figure.get_suptitle()
+    assert figure._suptitle.get_color() == "#b00020"
 
 
 def test_signed_maps_are_symmetric_and_others_keep_their_range():

@@ -1,5 +1,7 @@
 """Bad input to a reconstruction: each says value, wish and cause."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -63,3 +65,20 @@ def test_an_array_of_truth_values_is_a_mask(mim):
     assert outcome.mask.count == 1
     changed = (outcome.pasted.array != outcome.original.array).any(-1)
     assert not changed[:8].any() and changed[8:16, 16:24].any() and not changed[16:].any()
+
+
+def test_threads_share_a_model_in_training_mode(mim):
+    encoder = mv.encoder(
+        "vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2, proj_drop_rate=0.5
+    )
+    model = mv.recipes.mae(encoder, dim=16, depth=1).train()
+    expected = model.reconstruct("cat", seed=1).guess
+    with ThreadPoolExecutor(4) as pool:
+        guesses = list(pool.map(lambda _: model.reconstruct("cat", seed=1).guess, range(60)))
+    assert all(torch.equal(guess, expected) for guess in guesses)
+    assert all(module.training for module in model.modules())
+
+
+def test_a_mask_that_is_none_is_told_so(mim):
+    with pytest.raises(TypeError, match="ndarray, but a Mask"):
+        mim(torch.zeros(1, 3, 32, 32), np.zeros((4, 4), bool))

@@ -139,3 +139,26 @@ def test_the_model_ends_in_eval_mode_and_steps_carry_their_outcome():
     assert not step.outcome.guess.requires_grad
     assert step.outcome[0].picture.array.shape == (16, 16, 3)
     assert not m.training
+
+
+def test_batches_that_hold_no_pictures_are_told_so():
+    images = torch.rand(2, 3, 16, 16)
+    assert len(list(mv.fit(model(), [(images, torch.zeros(2))], steps=2))) == 2, "labels are left aside"
+    for wrong in ([3], [torch.zeros(3, 16, 16)], [{"image": images}]):
+        with pytest.raises(TypeError, match="normalized pictures"):
+            next(mv.fit(model(), wrong))
+    with pytest.raises(ValueError, match="batches ran out"):
+        next(mv.fit(model(), []))
+    with pytest.raises(ValueError, match="every is 0"):
+        next(mv.fit(model(), [images], every=0))
+
+
+def test_a_run_goes_on_only_as_it_was_begun(tmp_path):
+    file = tmp_path / "run.safetensors"
+    list(mv.fit(model(), batches(), steps=2, checkpoint=file, facts={"data": "a"}))
+    for other in ({"weight_decay": 0.1}, {"warmup": 1}, {"clip": None}, {"facts": {"data": "b"}}):
+        with pytest.raises(ValueError, match="resume with the same values"):
+            next(mv.fit(model(), batches(), steps=2, checkpoint=file, **{"facts": {"data": "a"}, **other}))
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="no readable run"):
+        next(mv.fit(model(), batches(), steps=2, checkpoint=file))

@@ -61,6 +61,10 @@ def test_wrong_models_names_and_pictures_are_refused():
         mv.encoder("vit_tiny_patch16")
     with pytest.raises(ValueError, match="dynamic_img_size"):
         mv.encoder("vit_tiny_patch16_224", dynamic_img_size=True, **TINY)
+    with pytest.raises(ValueError, match="1 channels, but 3"):
+        mv.encoder("vit_tiny_patch16_224", in_chans=1, **TINY)
+    with pytest.raises(ValueError, match="24 x 16 pixels does not divide into patches of 5"):
+        mv.encoder("vit_tiny_patch16_224", img_size=(24, 16), patch_size=5)
     with pytest.raises(ValueError, match="'learned' or 'sincos'"):
         mv.encoder("vit_tiny_patch16_224", positions="rope", **TINY)
     with pytest.raises(ValueError, match=r"\(B, 3, 16, 24\)"):

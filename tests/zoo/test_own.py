@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -36,6 +38,34 @@ def test_files_and_names_that_hold_no_model(tmp_path):
     save_mim(tmp_path / "evil.safetensors", SENTENCE.build(), Sentence("__import__", "os"))
     with pytest.raises(ValueError, match="no recipe '__import__'"):
         mv.load_mim(tmp_path / "evil.safetensors")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [1],
+        3,
+        "x",
+        {},
+        {"recipe": "mae", "encoder": "vit_tiny_patch16_224", "version": 2},
+        {"recipe": "mae", "card": []},
+    ],
+    ids=str,
+)
+def test_headers_of_another_version_are_refused(tmp_path, header):
+    save_file({"a": torch.zeros(1)}, tmp_path / "m.safetensors", metadata={"mimviz": json.dumps(header)})
+    with pytest.raises(ValueError, match="does not know"):
+        mv.load_mim(tmp_path / "m.safetensors")
+
+
+def test_what_lies_beside_the_model(tmp_path):
+    save_mim(tmp_path / "model.safetensors", SENTENCE.build(), SENTENCE)
+    save_file({"a": torch.zeros(1)}, tmp_path / "run.safetensors")
+    with pytest.raises(ValueError, match=r"open .*model\.safetensors beside it"):
+        mv.load_mim(tmp_path / "run.safetensors")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "mae.pth")
+    with pytest.raises(ValueError, match="safetensors only"):
+        mv.load_mim(tmp_path / "mae.pth")
 
 
 def test_a_cut_file_is_refused(tmp_path):

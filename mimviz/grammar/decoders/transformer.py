@@ -23,9 +23,12 @@ class Transformer(nn.Module):
         self, width: int, out: int, grid: Grid, *, prefix: int, dim: int = 512, depth: int = 8, heads: int | None = None
     ):
         super().__init__()
-        heads = heads or max(dim // 32, 1)
-        if dim % heads or dim % 4:
-            raise ValueError(f"decoder width {dim} must divide by its {heads} heads and by 4")
+        heads = max(dim // 32, 1) if heads is None else heads
+        if depth < 0 or heads < 1 or dim % heads or dim % 4:
+            raise ValueError(
+                f"decoder has dim {dim}, depth {depth} and {heads} heads (dim / 32 unless told): "
+                "dim must divide by heads and by 4, and none may be negative"
+            )
         self.grid, self.prefix = grid, prefix
         self.embed = nn.Linear(width, dim)
         self.token = nn.Parameter(torch.zeros(1, 1, dim))

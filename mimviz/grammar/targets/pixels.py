@@ -68,12 +68,13 @@ class Pixels:
         """(B, N, 1): values of visible patches as they are; hidden ones by Shepard's inverse-distance weights (1968), power 3."""
         rows, cols = self.grid.shape
         y, x = torch.meshgrid(torch.arange(rows), torch.arange(cols), indexing="ij")
-        at = torch.stack([y, x], dim=-1).reshape(-1, 2).to(values.device, values.dtype)
+        exact = values.float() if values.element_size() < 4 else values  # half precision cannot weigh distances
+        at = torch.stack([y, x], dim=-1).reshape(-1, 2).to(exact)
         near = torch.cdist(at, at).clamp(min=0.5).pow(-3)  # (N, N)
         weights = near * ~mask.hidden[:, None]  # (B, N, N): columns of hidden patches are zero
-        total = weights.sum(-1, keepdim=True).clamp(min=torch.finfo(values.dtype).tiny)
-        known = values.masked_fill(mask.hidden[..., None], 0)  # a hidden value never enters, not even times zero
-        return torch.where(mask.hidden[..., None], weights @ known / total, known)
+        total = weights.sum(-1, keepdim=True).clamp(min=torch.finfo(exact.dtype).tiny)
+        known = exact.masked_fill(mask.hidden[..., None], 0)  # a hidden value never enters, not even times zero
+        return torch.where(mask.hidden[..., None], weights @ known / total, known).to(values.dtype)
 
 
 def _statistics(patches: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
 from torch import Generator, Tensor
 
-from ...core import Grid, Heatmap, Mask, keep_count
+from ...core import Grid, Heatmap, Mask
 from .noise import Noise
 
 Score = Callable[..., Heatmap]
@@ -30,6 +29,4 @@ class Highest:
             raise ValueError(
                 f"score by {self.score} has {tuple(scores.shape[1:])} values, but the grid has {grid.shape} patches"
             )
-        kept = scores.flatten(1).argsort(dim=1, stable=True)[:, : keep_count(grid.count, self.ratio)]
-        hidden = torch.ones(len(scores), grid.count, dtype=torch.bool, device=scores.device)
-        return Mask(hidden.scatter(1, kept, False), shape=grid.shape)
+        return Mask.from_noise(scores.flatten(1), ratio=self.ratio, shape=grid.shape)

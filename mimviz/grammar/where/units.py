@@ -22,6 +22,12 @@ class Units:
     ratio: float = 0.6
     unit: int = 2
 
+    def __post_init__(self):
+        if not 0 <= self.ratio <= 1:
+            raise ValueError(f"ratio is {self.ratio}, but it must lie in 0..1: the share of units to hide")
+        if self.unit < 1:
+            raise ValueError(f"unit is {self.unit}, but a unit is at least 1 patch wide")
+
     def __call__(self, images: Tensor, grid: Grid, generator: Generator | None = None) -> Mask:
         rows, cols = math.ceil(grid.rows / self.unit), math.ceil(grid.cols / self.unit)
         noise = torch.rand(
