@@ -92,7 +92,9 @@ def build(root: Path) -> None:
                 f"or install Node, or `pip install {REQUIREMENT!r}`, or install mimviz from its wheel."
             )
         npm, path = packaged[0], os.pathsep.join([packaged[1], path])
-    widgets, env = root / "widgets", {**os.environ, "PATH": path}
+    widgets = root / "widgets"
+    # Node brings certificates of its own; like pip it shall trust the system's, or npm hangs behind a company's proxy
+    env = {"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path}
     if not (widgets / "node_modules" / "esbuild").is_dir():
         run([*npm, "ci", "--omit=dev", "--no-audit", "--no-fund"], widgets, env)
     run([*npm, "run", "build"], widgets, env)
