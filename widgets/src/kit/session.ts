@@ -18,6 +18,7 @@ export class MaskSession {
   private readonly history = new History<Mask>();
   private before: Mask | null = null; // the mask when the gesture began, here or in another view
   private own = false; // the gesture is this view's
+  private readonly asked = new Map<number, Mask>(); // masks on their way, by stroke
 
   constructor(
     private readonly model: PainterModel,
@@ -39,6 +40,13 @@ export class MaskSession {
   }
   get canRedo(): boolean {
     return this.history.canRedo;
+  }
+
+  /** The mask that an answer is about; the present one where this view did not ask. */
+  answered(stroke: number): Mask {
+    const mask = stroke === this.stroke ? this.mask : this.asked.get(stroke) ?? this.mask;
+    for (const older of this.asked.keys()) if (older <= stroke) this.asked.delete(older);
+    return mask;
   }
 
   begin(): void {
@@ -92,6 +100,7 @@ export class MaskSession {
     this.version++;
     this.stroke++;
     performance.mark(`mimviz:stroke:${this.stroke}`);
+    this.asked.set(this.stroke, mask);
     this.model.set("stroke", this.stroke); // before the mask: other views tell news from echoes by it
     this.model.set("dragging", dragging);
     this.model.set("hidden", toView(mask));

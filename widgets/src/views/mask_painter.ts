@@ -6,7 +6,7 @@ import { decode } from "../kit/decode";
 import { Latest } from "../kit/latest";
 import { panelWidth } from "../kit/layout";
 import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
-import { count } from "../kit/mask";
+import { type Mask, count } from "../kit/mask";
 import { type Problem, type Report, readProblem, readReport } from "../kit/report";
 import { MaskSession, type PainterModel } from "../kit/session";
 import type { MaskPainterTraits } from "../traits";
@@ -43,6 +43,8 @@ class MaskPainter {
   private error: Float32Array = new Float32Array(0);
   private report: Report | null = null;
   private answered = -1; // the version of the mask that the report is about
+  private answeredMask: Mask | null = null;
+  private sketching = false; // the hand is on its way; answers bring the other panels along
   private chosen: number | null = null; // panel width in pixels, null = fit
 
   constructor(
@@ -129,6 +131,7 @@ class MaskPainter {
     this.picture = pixels;
     this.error = error;
     this.report = report;
+    this.answeredMask = this.session.answered(report.stroke);
     if (report.stroke >= this.session.stroke) this.answered = this.session.version;
     this.draw();
     this.measure(report.stroke, picture.byteLength + error.byteLength);
@@ -157,7 +160,11 @@ class MaskPainter {
   /** After a change of the mask. */
   private repaint(): void {
     this.problems.local = null;
-    this.draw();
+    const goesOn = this.session.dragging && this.sketching && this.picture !== null;
+    this.sketching = this.session.dragging;
+    if (!goesOn) return this.draw();
+    this.gallery.sketch(this.session.mask);
+    this.mark();
   }
 
   private draw(): void {
@@ -165,7 +172,8 @@ class MaskPainter {
     const problem = readProblem(this.model.get("problem"));
     const pending = this.original ? "waiting for the model …" : "";
     const waiting = problem ? (problem.kind === "blank" ? problem.title : "no result") : pending;
-    this.gallery.draw({ grid, mask, original: this.original, picture: this.picture, error: this.error, waiting });
+    const answered = this.answeredMask?.length === mask.length ? this.answeredMask : mask;
+    this.gallery.draw({ grid, mask, answered, original: this.original, picture: this.picture, error: this.error, waiting });
     this.gallery.leaks(this.report?.leaks === true);
     this.gallery.stale(problem !== null && this.picture !== null);
     this.status.update(this.report, count(mask), mask.length, this.state(problem));

@@ -29,6 +29,17 @@ describe("a drag", () => {
     expect(hiddenIn(model.last)).toEqual([1, 2]);
   });
 
+  test("remembers which mask an answer is about", () => {
+    const { session } = start();
+    session.begin();
+    session.drag(only(1));
+    session.drag(only(1, 2));
+    session.drag(only(1, 2, 3));
+    expect(session.answered(2)).toEqual(only(1, 2));
+    expect(session.answered(1)).toEqual(only(1, 2, 3)); // forgotten: as if it were about the present one
+    expect(session.answered(3)).toEqual(only(1, 2, 3));
+  });
+
   test("can be taken back as a whole", () => {
     const { model, session } = start();
     session.begin();

@@ -175,6 +175,23 @@ describe("what Python sends", () => {
     expect([shown.pasted!.width, shown.error!.width]).toEqual([64, 8]);
   });
 
+  test("while the hand moves, the masked panel follows at once and the others with the next answer", async () => {
+    const { model, on } = mount();
+    await settle();
+    model.push({ picture: bytes([1]), report: report() });
+    await settle();
+    const { down, move, up } = on("masked");
+    down(5, 5);
+    const { masked, pasted } = shown;
+    move(25, 5);
+    expect(shown.masked).not.toBe(masked);
+    expect(shown.pasted).toBe(pasted);
+    model.push({ picture: bytes([1]), report: report({ stroke: 2, exact: false }) });
+    await settle();
+    expect(shown.pasted).not.toBe(pasted);
+    up(25, 5);
+  });
+
   test("late results are dropped", async () => {
     const { model, root } = mount();
     model.push({ picture: bytes([1]), report: report({ stroke: 5 }) });

@@ -10,6 +10,7 @@ import { Panel } from "./panel";
 export interface Scene {
   grid: Grid;
   mask: Mask;
+  answered: Mask; // the mask that picture and error are about; while the hand moves, an older one
   original: Pixels | null;
   picture: Pixels | null;
   error: Float32Array;
@@ -30,6 +31,7 @@ export class Gallery {
   private readonly least = h("span", {});
   private readonly most = h("span", {});
   private everywhere = false;
+  private changed = true; // all panels are to be marked anew
   private readonly toggle = h(
     "button",
     { type: "button", class: "mv-toggle", "aria-pressed": "false", title: "Show also what the model says about visible patches. No loss ever looked there, so it may be anything" },
@@ -55,9 +57,9 @@ export class Gallery {
 
   draw(scene: Scene): void {
     this.scene = scene;
-    const { grid, mask, original, picture, error, waiting } = scene;
+    const { grid, mask, answered, original, picture, error, waiting } = scene;
     this.range = picture && error.length === mask.length ? rangeOf(error) : null;
-    const shown = picture && original ? compose(original, picture, mask, grid) : null;
+    const shown = picture && original ? compose(original, picture, answered, grid) : null;
     this.original.show(original, "open a picture, or drop one here");
     this.masked.show(original && compose(original, null, mask, grid));
     this.reconstruction.show(picture, waiting);
@@ -66,16 +68,28 @@ export class Gallery {
     this.bar.classList.toggle("is-empty", !this.range);
     setText(this.least, this.range?.min.toFixed(3) ?? "");
     setText(this.most, this.range?.max.toFixed(3) ?? "");
+    this.changed = true;
+  }
+
+  /** While the hand moves: what it paints at once, all that follows from it with the next answer. */
+  sketch(mask: Mask): void {
+    if (!this.scene) return;
+    this.scene = { ...this.scene, mask };
+    const { original, grid } = this.scene;
+    this.masked.show(original && compose(original, null, mask, grid));
   }
 
   mark(tools: { hover: Patch | null; footprint: number[]; over: string; painting: boolean }): void {
     if (!this.scene) return;
-    const { grid, mask, original } = this.scene;
+    const { grid, mask, answered, original } = this.scene;
     const { hover: ring, footprint, over, painting } = tools;
-    for (const panel of this.all) {
+    const near = (panel: Panel) => panel === this.masked || panel.name === over;
+    const panels = painting && !this.changed ? this.all.filter(near) : this.all;
+    this.changed = false;
+    for (const panel of panels) {
       const hatched = original && (panel === this.masked || (painting && panel.name === over));
-      const brush = panel === this.masked || panel.name === over ? footprint : [];
-      const veil = panel === this.reconstruction && !this.everywhere && this.scene.picture ? mask : null;
+      const brush = near(panel) ? footprint : [];
+      const veil = panel === this.reconstruction && !this.everywhere && this.scene.picture ? answered : null;
       panel.mark({ grid, mask: hatched ? mask : null, veil, ring, brush, strong: panel !== this.masked });
     }
     this.say(ring);
@@ -95,7 +109,7 @@ export class Gallery {
 
   /** Value lines: the numbers under the cursor, or what the whole panel holds. */
   private say(ring: Patch | null): void {
-    const { grid, mask, original, picture, error } = this.scene!;
+    const { grid, mask, answered, original, picture, error } = this.scene!;
     if (!ring) {
       this.original.say(original ? `${original.width} × ${original.height} px` : "");
       this.masked.say(`${count(mask)} of ${mask.length} hidden`);
@@ -111,8 +125,9 @@ export class Gallery {
     const value = this.range ? valueAt(error, grid, ring) : null;
     this.original.say(shade(original));
     this.masked.say(`row ${ring.row + 1}, col ${ring.col + 1}: ${hidden ? "hidden" : "visible"}`);
-    this.reconstruction.say(hidden || this.everywhere ? shade(picture) : "visible, no guess");
-    this.pasted.say(shade(hidden ? picture : picture && original));
+    const guessed = answered[indexOf(grid, ring)] === 1;
+    this.reconstruction.say(guessed || this.everywhere ? shade(picture) : "visible, no guess");
+    this.pasted.say(shade(guessed ? picture : picture && original));
     this.error.say(value === null ? "" : `RMSE ${value.toFixed(3)}`);
   }
 }
