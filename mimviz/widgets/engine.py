@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
+import platform
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ class Engine:
             self.events += 1
             self._waiting = (self.events, job)
             if self._thread is None:
+                _keep_memory()
                 self._thread = threading.Thread(target=self._work, name="mimviz-engine", daemon=True)
                 self._thread.start()
             self._change.notify_all()
@@ -141,6 +148,20 @@ class Engine:
         except Exception as error:
             # Raised by the widget or by a user's observer: show it where Python shows errors of threads, and go on.
             threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, self._thread)))
+
+
+@cache
+def _keep_memory() -> None:
+    """Let glibc keep the memory of one pass for the next, and threads share one heap.
+
+    Otherwise each pass in a thread gives its memory back and faults it in again, page by page: the bundled model then takes
+    twice as long in a thread as in a loop. At most 128 MB stay reserved. Other C libraries are left alone.
+    """
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    for option, value in ((M_ARENA_MAX, 1), (M_TRIM_THRESHOLD, 128 << 20), (M_MMAP_THRESHOLD, 32 << 20)):
+        mallopt(option, value)
 
 
 def _now() -> float:

@@ -20,6 +20,16 @@ test("visible patches of the reconstruction are blank, hidden ones are not", () 
   expect(filled(null)).toEqual([]);
 });
 
+test("hidden patches are hatched run by run", () => {
+  fakeCanvas();
+  const cut: number[][] = [];
+  const canvas = Object.assign(document.createElement("canvas"), { width: 30, height: 20 });
+  const context = { canvas, clearRect() {}, drawImage: (_: unknown, ...at: number[]) => cut.push(at.slice(4)) };
+  const mask = new Uint8Array([0, 1, 1, 1, 0, 1]);
+  drawMarks(context as unknown as CanvasRenderingContext2D, 1, { grid: { rows: 2, cols: 3 }, mask, strong: false, ring: null, brush: [] });
+  expect(cut).toEqual([[10, 0, 20, 10], [0, 10, 10, 10], [20, 10, 10, 10]]);
+});
+
 test("a button shows what the model says about visible patches too", () => {
   fakeCanvas();
   const { find } = mount();

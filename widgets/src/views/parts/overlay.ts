@@ -34,30 +34,44 @@ function blank(context: CanvasRenderingContext2D, mask: Mask, grid: Grid, cell: 
   });
 }
 
-/** Light and dark diagonals side by side: one of the two shows on any picture, in either theme. */
+/** The hatch, cut from a sheet run by run: a clip of hundreds of rectangles would cost more than a frame allows. */
 function hatch(context: CanvasRenderingContext2D, scale: number, { mask, grid, strong }: Marks, cell: Cell): void {
-  context.save();
-  context.beginPath();
-  mask?.forEach((hidden, i) => {
-    if (!hidden) return;
-    const [x, y] = [(i % grid.cols) * cell.width, Math.floor(i / grid.cols) * cell.height];
-    context.rect(x, y, cell.width, cell.height);
-  });
-  context.clip();
   const { width, height } = context.canvas;
-  const step = 9 * scale;
+  const sheet = hatchSheet(width, height, scale, strong);
+  for (let row = 0; row < grid.rows; row++) {
+    const [top, bottom] = [row, row + 1].map((r) => Math.round(r * cell.height)) as [number, number];
+    for (let col = 0; col < grid.cols; col++) {
+      const start = col;
+      while (col < grid.cols && mask![row * grid.cols + col]) col++;
+      if (col === start) continue;
+      const [left, right] = [start, col].map((c) => Math.round(c * cell.width)) as [number, number];
+      context.drawImage(sheet, left, top, right - left, bottom - top, left, top, right - left, bottom - top);
+    }
+  }
+}
+
+const sheets = new Map<string, HTMLCanvasElement>();
+
+/** Light and dark diagonals side by side: one of the two shows on any picture, in either theme. */
+function hatchSheet(width: number, height: number, scale: number, strong: boolean): HTMLCanvasElement {
+  const key = [width, height, scale, strong].join();
+  const known = sheets.get(key);
+  if (known) return known;
+  const sheet = Object.assign(document.createElement("canvas"), { width, height });
+  const context = sheet.getContext("2d");
   const share = strong ? "65%" : "26%";
   for (const [shift, colour] of [[0, `rgb(255 255 255 / ${share})`], [1.4 * scale, `rgb(0 0 0 / ${share})`]] as const) {
-    context.beginPath();
-    for (let at = shift - height; at < width; at += step) {
-      context.moveTo(at, height);
-      context.lineTo(at + height, 0);
+    context?.beginPath();
+    for (let at = shift - height; at < width; at += 9 * scale) {
+      context?.moveTo(at, height);
+      context?.lineTo(at + height, 0);
     }
-    context.strokeStyle = colour;
-    context.lineWidth = 1.2 * scale;
-    context.stroke();
+    if (context) Object.assign(context, { strokeStyle: colour, lineWidth: 1.2 * scale });
+    context?.stroke();
   }
-  context.restore();
+  if (sheets.size > 8) sheets.clear(); // panels have few sizes, but a slider has many
+  sheets.set(key, sheet);
+  return sheet;
 }
 
 /** The border of a set of patches, white on black. */
