@@ -7,6 +7,8 @@ import { History } from "./history";
 import { follow } from "./lifetime";
 import { type Mask, equal } from "./mask";
 
+const PATIENCE = 400; // ms; a busy kernel shall at least have the newest mask waiting for it
+
 export type PainterModel = AnyModel<MaskPainterTraits>;
 
 export class MaskSession {
@@ -19,6 +21,10 @@ export class MaskSession {
   private before: Mask | null = null; // the mask when the gesture began, here or in another view
   private own = false; // the gesture is this view's
   private readonly asked = new Map<number, Mask>(); // masks on their way, by stroke
+  private sent: { stroke: number; mask: Mask }; // the newest that the kernel was told of
+  private flying = false; // a step of a drag was sent and has no answer yet
+  private held = false; // the mask has moved on since
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly model: PainterModel,
@@ -26,10 +32,13 @@ export class MaskSession {
     signal: AbortSignal,
   ) {
     this.stroke = model.get("stroke");
+    this.sent = { stroke: this.stroke, mask: this.mask };
     this.pull();
     this.changed = changed;
     for (const name of ["rows", "cols", "hidden"]) follow(model, `change:${name}`, () => this.pull(), signal);
     follow(model, "change:dragging", () => this.settle(), signal);
+    follow(model, "change:report", () => this.landed(Number(model.get("report").stroke)), signal);
+    signal.addEventListener("abort", () => clearTimeout(this.timer), { once: true });
   }
 
   get dragging(): boolean {
@@ -54,7 +63,7 @@ export class MaskSession {
     this.own = true;
   }
 
-  /** One step of a drag: sent at once, the host keeps only the newest. True when the mask changed. */
+  /** One step of a drag: sent as soon as the step before it is answered, and only the newest. True when the mask changed. */
   drag(mask: Mask): boolean {
     if (!this.own || equal(mask, this.mask)) return false;
     this.put(mask, true);
@@ -100,16 +109,37 @@ export class MaskSession {
     this.version++;
     this.stroke++;
     performance.mark(`mimviz:stroke:${this.stroke}`);
-    this.asked.set(this.stroke, mask);
-    this.model.set("stroke", this.stroke); // before the mask: other views tell news from echoes by it
-    this.model.set("dragging", dragging);
-    this.model.set("hidden", toView(mask));
-    this.model.save_changes();
+    if (dragging && this.flying) this.held = true;
+    else this.send(dragging);
     this.changed();
+  }
+
+  private send(dragging: boolean): void {
+    this.asked.set(this.stroke, this.mask);
+    this.sent = { stroke: this.stroke, mask: this.mask };
+    this.held = false;
+    this.flying = dragging;
+    clearTimeout(this.timer);
+    if (dragging) this.timer = setTimeout(() => this.landed(this.stroke), PATIENCE);
+    this.model.set("stroke", this.stroke); // before the mask: other views tell news from echoes by it
+    if (dragging) this.model.set("dragging", true);
+    this.model.set("hidden", toView(this.mask));
+    this.model.set("dragging", dragging); // after the last mask: for other views it still belongs to the drag
+    this.model.save_changes();
+  }
+
+  /** An answer has come, or none in time: the next step may go. Two in flight would only make each other wait. */
+  private landed(stroke: number): void {
+    if (!this.flying || stroke < this.sent.stroke) return;
+    this.flying = false;
+    clearTimeout(this.timer);
+    if (this.held && this.own) this.send(true);
   }
 
   private end(): void {
     this.finish();
+    if (this.held) return this.send(false);
+    this.flying = false;
     this.model.set("dragging", false);
     this.model.save_changes();
   }
@@ -126,9 +156,11 @@ export class MaskSession {
     const mask = asBytes(this.model.get("hidden")).slice();
     if (!mask.length || mask.length !== grid.rows * grid.cols) return; // the rest of the change is still to come
     if (grid.rows !== this.grid.rows || grid.cols !== this.grid.cols) return this.restart(grid, mask);
-    if (this.model.get("stroke") < this.stroke) return; // a late echo of what was painted over since
-    this.stroke = this.model.get("stroke");
+    if (this.model.get("stroke") < this.sent.stroke) return; // a late echo of what was painted over since
+    if (this.held && equal(mask, this.sent.mask)) return; // the echo of what was sent last
+    this.stroke = Math.max(this.stroke, this.model.get("stroke"));
     if (equal(mask, this.mask)) return;
+    this.held = false;
     if (this.own) this.end(); // Python's word ends the drag
     this.before ??= this.mask;
     this.mask = mask;

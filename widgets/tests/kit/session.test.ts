@@ -8,6 +8,7 @@ function start(model = new FakeModel()) {
   const controller = new AbortController();
   return { model, changed, controller, session: new MaskSession(model.asModel, changed, controller.signal) };
 }
+const answer = (model: FakeModel, stroke: number) => model.push({ report: { stroke } });
 const only = (...patches: number[]) => paint(fill({ rows: 8, cols: 8 }, 0), patches, 1);
 
 describe("a drag", () => {
@@ -16,6 +17,7 @@ describe("a drag", () => {
     session.begin();
     expect(session.drag(only(1))).toBe(true);
     expect(session.drag(only(1))).toBe(false);
+    answer(model, 1);
     session.drag(only(1, 2));
     session.release();
     expect(model.sent.map((traits) => [traits.stroke, traits.dragging, hiddenIn(traits)])).toEqual([
@@ -29,12 +31,39 @@ describe("a drag", () => {
     expect(hiddenIn(model.last)).toEqual([1, 2]);
   });
 
-  test("remembers which mask an answer is about", () => {
-    const { session } = start();
+  test("has one step in flight: the newest goes when the answer comes", () => {
+    const { model, session } = start();
+    session.begin();
+    for (const mask of [only(1), only(1, 2), only(1, 2, 3)]) session.drag(mask);
+    expect(model.sent).toHaveLength(1);
+    answer(model, 1);
+    expect([model.last.stroke, hiddenIn(model.last)]).toEqual([3, [1, 2, 3]]);
+    session.drag(only(1, 2, 3, 4));
+    session.release();
+    expect([model.last.stroke, model.last.dragging, hiddenIn(model.last)]).toEqual([4, false, [1, 2, 3, 4]]);
+    expect(model.sent).toHaveLength(3);
+    answer(model, 4);
+    expect(model.sent).toHaveLength(3);
+  });
+
+  test("does not wait for ever for an answer", () => {
+    vi.useFakeTimers();
+    const { model, session } = start();
     session.begin();
     session.drag(only(1));
     session.drag(only(1, 2));
-    session.drag(only(1, 2, 3));
+    vi.advanceTimersByTime(500);
+    expect(hiddenIn(model.last)).toEqual([1, 2]);
+    vi.useRealTimers();
+  });
+
+  test("remembers which mask an answer is about", () => {
+    const { model, session } = start();
+    session.begin();
+    for (const mask of [only(1), only(1, 2), only(1, 2, 3)]) {
+      session.drag(mask);
+      if (mask[3] === 0) answer(model, session.stroke);
+    }
     expect(session.answered(2)).toEqual(only(1, 2));
     expect(session.answered(1)).toEqual(only(1, 2, 3)); // forgotten: as if it were about the present one
     expect(session.answered(3)).toEqual(only(1, 2, 3));

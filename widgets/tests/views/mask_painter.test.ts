@@ -18,6 +18,7 @@ describe("painting", () => {
     const { model, on } = mount();
     const { down, move, up } = on("original");
     down(5, 5);
+    model.push({ report: report({ stroke: 1, exact: false }) });
     move(65, 5);
     up(65, 5);
     expect(model.sent.map((traits) => traits.dragging)).toEqual([true, true, false]);
