@@ -103,21 +103,18 @@ class Outcome:
     @property
     def masked(self) -> Picture:
         """What the model saw; hidden patches mid-grey."""
-        view = self._drawable
-        rgb = self._rgb(self._patches).masked_fill(self.mask.hidden[..., None], 0.5)
-        return Picture(view.grid.unpatchify(rgb)[self._only].permute(1, 2, 0).float().cpu().numpy())
+        return self._of_rgb(self._rgb(self._patches).masked_fill(self.mask.hidden[..., None], 0.5))
 
     @cached_property
     def error(self) -> Heatmap:
         """(B, rows, cols): root mean square error per patch of the pasted picture, RGB in 0..1; exactly 0 where visible."""
-        squared = (self._rgb(self._pasted) - self._rgb(self._patches)).square().mean(-1)
-        values = squared.sqrt().reshape(-1, *self._drawable.grid.shape)
+        values = self._squared.sqrt().reshape(-1, *self._drawable.grid.shape)
         return Heatmap(values, by="root mean square error per patch of the pasted picture, RGB 0..1")
 
     @property
     def psnr(self) -> float:
         """Peak signal-to-noise ratio over the hidden pixels in dB, RGB clipped to 0..1; infinite where the guess is perfect."""
-        squared = (self._rgb(self._pasted) - self._rgb(self._patches)).square().mean(-1)[self.mask.hidden]
+        squared = self._squared[self.mask.hidden]
         error = float(squared.mean()) if squared.numel() else 0.0
         return -10 * math.log10(error) if error else math.inf
 
@@ -165,6 +162,11 @@ class Outcome:
     def _pasted(self) -> Tensor:
         return torch.where(self.mask.hidden[..., None], self._drawn, self._patches)
 
+    @cached_property
+    def _squared(self) -> Tensor:
+        """(B, N): mean squared error per patch of the pasted picture, RGB in 0..1."""
+        return (self._rgb(self._pasted) - self._rgb(self._patches)).square().mean(-1)
+
     def _rgb(self, patches: Tensor) -> Tensor:
         """Patches on the images' scale → RGB, clipped to 0..1."""
         view = self._drawable
@@ -181,5 +183,8 @@ class Outcome:
         return 0
 
     def _shown(self, patches: Tensor) -> Picture:
-        rgb = self._drawable.grid.unpatchify(self._rgb(patches))[self._only]
-        return Picture(rgb.permute(1, 2, 0).float().cpu().numpy())
+        return self._of_rgb(self._rgb(patches))
+
+    def _of_rgb(self, rgb: Tensor) -> Picture:
+        picture = self._drawable.grid.unpatchify(rgb)[self._only]
+        return Picture(picture.permute(1, 2, 0).float().cpu().numpy())
