@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Grid": "core", "Mask": "core", "Heatmap": "core", "Picture": "core", "Outcome": "core",
     "image": "data", "images": "data",
-    "Encoder": "vit", "encoder": "vit",
+    "Encoder": "vit", "Scene": "vit", "encoder": "vit",
     "MaskedModel": "grammar",
     "fit": "train",
     "load_mim": "zoo",
@@ -20,7 +20,7 @@ _HOMES = {
 _PACKAGES = ("core", "data", "vit", "grammar", "recipes", "train", "zoo", "plot", "widgets")
 
 __all__ = [
-    "Encoder", "Grid", "Heatmap", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture",
+    "Encoder", "Grid", "Heatmap", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture", "Scene",
     "encoder", "fit", "image", "images", "load_mim",
     "core", "data", "grammar", "plot", "recipes", "train", "vit", "widgets", "zoo",
 ]  # fmt: skip
@@ -47,6 +47,6 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from .data import image, images
     from .grammar import MaskedModel
     from .train import fit
-    from .vit import Encoder, encoder
+    from .vit import Encoder, Scene, encoder
     from .widgets import MaskPainter
     from .zoo import load_mim

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -15,7 +12,7 @@ from torch import Tensor, nn
 
 from ..core import Grid, Mask, Outcome, Picture
 from ..core.outcome import View
-from ..vit import Encoder
+from ..vit import Encoder, evaluating
 from .targets.pixels import Statistics
 
 
@@ -70,7 +67,7 @@ class MaskedModel(nn.Module):
         mask = Mask.random(self.grid, ratio=ratio, seed=seed) if mask is None else mask
         mask = self._some_hidden(mask if isinstance(mask, Mask) else Mask.from_array(mask)).to(self.device)
         images = self.prepare(picture)
-        with _evaluating(self), torch.no_grad():
+        with evaluating(self), torch.no_grad():
             outcome = self(images, mask)
         _check_finite(outcome.guess, self.name)
         view = self._view(images, mask, statistics)
@@ -138,26 +135,6 @@ class MaskedModel(nn.Module):
         return View(
             images, enc.grid, enc.mean, enc.std, draw, self.target.note(statistics), self.target.leaks(statistics)
         )
-
-
-_locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
-_first = threading.Lock()
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode, each submodule's `training` as before afterwards; one thread at a time, or it would be lost."""
-    with _first:
-        lock = _locks.setdefault(model, threading.RLock())
-    with lock:
-        training = [module for module in model.modules() if module.training]
-        try:
-            if training:
-                model.eval()
-            yield
-        finally:
-            for module in training:
-                module.training = True
 
 
 def _check_finite(guess: Tensor, name: str) -> None:
