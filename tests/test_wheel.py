@@ -83,7 +83,8 @@ def test_wheel_has_nothing_else(wheel):
     """No tests, data, Node modules, sources of the front end, caches."""
     for name in wheel.namelist():
         top = name.split("/")[0]
-        assert top == "mimviz" or top.endswith(".dist-info"), name
+        config = name.endswith(".data/data/etc/jupyter/jupyter_server_config.d/mimviz.json")
+        assert config or top == "mimviz" or top.endswith(".dist-info"), name
         assert not any(
             part in name for part in ("node_modules", "__pycache__", ".ipynb_checkpoints", ".parquet", ".ts")
         )

@@ -50,7 +50,7 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
     original = t.Bytes().tag(sync=True)
     """PNG of the picture as the model sees it."""
     picture = t.Bytes().tag(sync=True)
-    """The whole reconstruction: JPEG while dragging, PNG when exact; empty = none."""
+    """The whole reconstruction: RGB bytes where it is small, else JPEG while dragging, PNG when exact; empty = none."""
     error = t.Bytes().tag(sync=True)
     """float32, little-endian, one per patch: root mean square error in RGB 0..1; empty = none."""
     report = t.Dict().tag(sync=True)
@@ -91,6 +91,7 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
         self._grid: Grid = self._mim.grid
         self._picture: Picture | None = _fitted(picture, self._grid)
         self._recent: dict = {}
+        self._untold = False  # other browsers have not seen the drag
         self._asked: tuple | None = None
         self._refusal: Problem | dict = {}  # said until the next change of mask or picture
         if mask is None:
@@ -182,18 +183,30 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
     def _refuse(self, title: str, error: Exception, hint: str) -> None:
         self.problem = self._refusal = problem(title, error, hint)
 
+    def _send(self, msg: dict, buffers: Any = None) -> None:
+        """Steps of a drag are not echoed: the browser that paints has no use for it, and others get the mask at the end."""
+        if msg.get("method") == "echo_update" and msg["state"].get("dragging", self.dragging):
+            self._untold = True
+        else:
+            super()._send(msg, buffers)
+
     # --- answering ---
 
     def answered(self, answer: Answer) -> None:
         question, shown = answer.job, answer.value
         if question.recent is not self._recent:
             return  # about a picture that was replaced meanwhile
+        if not question.exact and not self.dragging and not answer.error:
+            return  # the hand has let go: the exact answer is next, and drawing this one would only delay it
         self.picture, self.error = (shown.picture, shown.error) if shown else (b"", b"")
         if question.exact or not shown:
             self.outcome = shown.outcome if shown else None
         hint = "Your mask is kept: paint on to try again."
         self.problem = problem("The model failed on this mask", answer.error, hint) if answer.error else self._refusal
         self.report = question.report(shown, events=self.engine.events, runs=self.engine.runs)
+        if question.exact and self._untold:
+            self._untold = False
+            self.send_state(["stroke", "hidden"])
 
     # --- masks in and out ---
 

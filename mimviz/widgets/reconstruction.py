@@ -13,6 +13,8 @@ import numpy as np
 from ..core import Grid, Mask, Outcome, Picture
 from .engine import Turn
 
+RAW_LIMIT = 16_384  # bytes
+
 
 class Report(TypedDict):
     """What is known about the picture on display."""
@@ -46,7 +48,7 @@ class Blank(Exception):
 
 @dataclass(frozen=True)
 class Shown:
-    """An outcome as bytes: `picture` a JPEG (coarse) or a PNG (exact), `error` float32 little-endian, one per patch."""
+    """An outcome as bytes: `picture` as `_encoded` makes it, `error` float32 little-endian, one per patch."""
 
     outcome: Outcome
     picture: bytes
@@ -82,9 +84,8 @@ class Question:
             self.recent.clear()
             self.recent[known] = outcome, turn.ms()
         outcome, ms = self.recent[known]
-        picture = outcome.picture
         error = outcome.error.values[0].float().cpu().numpy().astype("<f4").tobytes()
-        return Shown(outcome, picture.to_png() if self.exact else picture.to_jpeg(quality=85), error, ms)
+        return Shown(outcome, _encoded(outcome.picture, exact=self.exact), error, ms)
 
     def report(self, shown: Shown | None, *, events: int, runs: int) -> Report:
         """About this question and its answer; numbers that JSON cannot say are None."""
@@ -103,6 +104,13 @@ class Question:
             "events": events,
             "runs": runs,
         }
+
+
+def _encoded(picture: Picture, *, exact: bool) -> bytes:
+    """Small pictures as plain RGB bytes, which nobody has to encode and decode; others as JPEG (coarse) or PNG (exact)."""
+    if picture.height * picture.width * 3 <= RAW_LIMIT:
+        return (picture.array * 255).round().astype(np.uint8).tobytes()
+    return picture.to_png() if exact else picture.to_jpeg(quality=85)
 
 
 def read_mask(hidden: bytes, grid: Grid) -> Mask:

@@ -18,6 +18,7 @@ class Grey:
     """A masked model that guesses mid-grey. `before(call)` runs first: it may sleep, raise, or hold the worker up."""
 
     name, normalized, device = "grey", False, torch.device("cpu")
+    shade = 0.5
 
     def __init__(self, grid=GRID, before=lambda call: None):
         self.grid, self.before, self.calls = grid, before, 0
@@ -26,7 +27,7 @@ class Grey:
         self.calls += 1
         self.before(self.calls)
         truth = self.grid.patchify(images := picture.tensor(mean=ZERO, std=ONE))
-        guess = torch.full_like(truth, 0.5)
+        guess = torch.full_like(truth, self.shade)
         where = torch.arange(self.grid.count)[None]
         leaks = statistics == "true"
         view = View(

@@ -1,3 +1,15 @@
+/** Plain RGB bytes -> RGBA pixels; null where their number says that they are something else. */
+export function fromRgb(bytes: Uint8Array, { width, height }: { width: number; height: number }): Pixels | null {
+  if (bytes.length !== 3 * width * height) return null;
+  const data = new Uint8ClampedArray(4 * width * height).fill(255);
+  for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
+    data[to] = bytes[from]!;
+    data[to + 1] = bytes[from + 1]!;
+    data[to + 2] = bytes[from + 2]!;
+  }
+  return { data, width, height };
+}
+
 /** Encoded picture -> RGBA pixels, off the main thread where the browser can. */
 import { defined } from "./asserts";
 import type { Pixels } from "./compose";

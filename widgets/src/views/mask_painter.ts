@@ -2,7 +2,7 @@
 import type { RenderProps } from "@anywidget/types";
 import { asBytes, asFloats } from "../kit/binary";
 import type { Pixels } from "../kit/compose";
-import { decode } from "../kit/decode";
+import { decode, fromRgb } from "../kit/decode";
 import { Latest } from "../kit/latest";
 import { panelWidth } from "../kit/layout";
 import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
@@ -126,7 +126,8 @@ class MaskPainter {
   }
 
   private async takeResult({ picture, error, report }: Result): Promise<void> {
-    const pixels = picture.length ? await this.decoded(picture, "reconstruction") : null;
+    const size = { width: this.model.get("width"), height: this.model.get("height") };
+    const pixels = picture.length ? fromRgb(picture, size) ?? (await this.decoded(picture, "reconstruction")) : null;
     if (this.signal.aborted) return;
     this.picture = pixels;
     this.error = error;
@@ -160,10 +161,11 @@ class MaskPainter {
   /** After a change of the mask. */
   private repaint(): void {
     this.problems.local = null;
-    const goesOn = this.session.dragging && this.sketching && this.picture !== null;
+    const follows = this.sketching && this.picture !== null; // the answer to a step of a drag, or to its end, draws the rest
     this.sketching = this.session.dragging;
-    if (!goesOn) return this.draw();
+    if (!follows) return this.draw();
     this.gallery.sketch(this.session.mask);
+    if (!this.sketching) this.inform(readProblem(this.model.get("problem")));
     this.mark();
   }
 
@@ -176,9 +178,13 @@ class MaskPainter {
     this.gallery.draw({ grid, mask, answered, original: this.original, picture: this.picture, error: this.error, waiting });
     this.gallery.leaks(this.report?.leaks === true);
     this.gallery.stale(problem !== null && this.picture !== null);
-    this.status.update(this.report, count(mask), mask.length, this.state(problem));
-    this.buttons.update();
+    this.inform(problem);
     this.mark();
+  }
+
+  private inform(problem: Problem | null): void {
+    const { mask } = this.session;
+    this.status.update(this.report, count(mask), mask.length, this.state(problem));
   }
 
   private state(problem: Problem | null): string {

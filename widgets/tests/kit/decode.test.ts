@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, expect, test, vi } from "vitest";
-import { decode } from "../../src/kit/decode";
+import { decode, fromRgb } from "../../src/kit/decode";
 import { fakeCanvas } from "../fake_canvas";
 
 afterEach(() => vi.unstubAllGlobals());
@@ -15,4 +15,10 @@ test("a picture becomes pixels and its bitmap is given back", async () => {
 test("bytes that are no picture are refused", async () => {
   fakeCanvas({ width: 3, height: 2 });
   await expect(decode(new Blob([]))).rejects.toThrow();
+});
+
+test("plain RGB bytes are pixels already, if they are as many as the picture has", () => {
+  const pixels = fromRgb(Uint8Array.of(1, 2, 3, 250, 251, 252), { width: 2, height: 1 });
+  expect(pixels && [...pixels.data]).toEqual([1, 2, 3, 255, 250, 251, 252, 255]);
+  expect(fromRgb(Uint8Array.of(1, 2, 3, 4), { width: 2, height: 1 })).toBeNull();
 });
