@@ -60,4 +60,4 @@ def scorer(model: nn.Module, target: Target, logits: Tensor) -> Callable[[Any], 
         if len(many) != len(logits):
             raise ValueError(f"target names {len(many)} classes, but there are {len(logits)} pictures: one for each, or one")
         ids = logits.new_tensor([class_index(model, each) for each in many]).long()
-    return lambda output: output.gather(-1, ids.to(output.device)[:, None].expand(len(output), 1))[:, 0]
+    return lambda output: output.gather(-1, ids.to(output.device).repeat(len(output) // len(ids))[:, None])[:, 0]
