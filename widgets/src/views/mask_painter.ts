@@ -16,7 +16,8 @@ import { Files } from "./parts/files";
 import { Gallery } from "./parts/gallery";
 import { keyboard } from "./parts/keyboard";
 import { Settings } from "./parts/settings";
-import { ProblemArea, Status } from "./parts/status";
+import { ProblemArea } from "./parts/problems";
+import { Status } from "./parts/status";
 import { Buttons } from "./parts/toolbar";
 import { Tools } from "./parts/tools";
 
@@ -29,7 +30,7 @@ interface Result {
 }
 
 class MaskPainter {
-  private readonly root = h("div", { class: "mv-painter", "data-stroke": 0, "data-exact": "false" });
+  private readonly root = h("div", { class: "mv-widget mv-painter", "data-stroke": 0, "data-exact": "false" });
   private readonly title = h("div", { class: "mv-title" });
   private readonly gallery: Gallery;
   private readonly session: MaskSession;
@@ -71,9 +72,9 @@ class MaskPainter {
     const all = actions(this.session, this.tools, this.settings, files);
     const { buttons, settings, status, root } = this;
     const row = (name: string, ...children: Node[]) => h("div", { class: `mv-row mv-${name}` }, ...children);
-    const head = row("head", this.title, buttons.group("file", all));
-    const toolbar = row("toolbar", buttons.group("tool", all), settings.brush, buttons.group("edit", all), buttons.group("mask", all));
-    const drawing = row("drawing", ...settings.drawing, buttons.group("draw", all), settings.statistics, status.leak, settings.zoom);
+    const head = row("head", this.title, buttons.group("file", "Picture and mask files", all));
+    const toolbar = row("toolbar", buttons.group("tool", "Tool", all), settings.brush, buttons.group("edit", "History", all), buttons.group("mask", "Change the mask", all));
+    const drawing = row("drawing", ...settings.drawing, buttons.group("draw", "Draw a mask", all), settings.statistics, status.leak, settings.zoom);
     root.append(head, toolbar, drawing, this.gallery.root, this.problems.root, status.root);
     keyboard(root, this.tools, all, () => this.sayCursor(), this.signal);
   }

@@ -1,23 +1,10 @@
-/** Everything a button or a key can do, listed once: word, icon, shortcut and explanation. */
+/** Everything a button or a key of the painter can do, listed once: word, icon, shortcut and explanation. */
 import { fill, grow, invert, shrink } from "../../kit/mask";
 import type { MaskSession } from "../../kit/session";
+import type { Action } from "./action";
 import type { Files } from "./files";
-import type { IconName } from "./icons";
 import type { Settings } from "./settings";
 import type { ToolName, Tools } from "./tools";
-
-export interface Action {
-  name: string;
-  icon: IconName;
-  word: string;
-  hint: string;
-  keys: string[]; // the first one is shown in the tooltip
-  run: () => void;
-  group: "tool" | "edit" | "mask" | "file" | "draw" | "none";
-  due?: () => boolean; // pressing it would bring what was just chosen
-  pressed?: () => boolean;
-  enabled?: () => boolean;
-}
 
 export function actions(session: MaskSession, tools: Tools, settings: Settings, files: Files): Action[] {
   const tool = (name: ToolName, word: string, hint: string): Action => ({
@@ -58,11 +45,4 @@ export function actions(session: MaskSession, tools: Tools, settings: Settings, 
     { name: "smaller", icon: "brush", word: "Smaller brush", hint: "", keys: ["["], group: "none", run: () => settings.resize(-1) },
     { name: "larger", icon: "brush", word: "Larger brush", hint: "", keys: ["]"], group: "none", run: () => settings.resize(1) },
   ];
-}
-
-/** "Ctrl+Shift+Z", "b" or "[" for a key event; Cmd counts as Ctrl. */
-export function keyName(event: KeyboardEvent): string {
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (!event.ctrlKey && !event.metaKey) return event.altKey ? "" : key;
-  return `Ctrl+${event.shiftKey ? "Shift+" : ""}${key.toUpperCase()}`;
 }

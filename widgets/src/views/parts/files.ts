@@ -7,6 +7,7 @@ import { encodeGrey } from "../../kit/png";
 import type { Problem } from "../../kit/report";
 import type { MaskSession, PainterModel } from "../../kit/session";
 import { h } from "./dom";
+import { download } from "./download";
 
 const HEAVY = 8 * 2 ** 20; // kernels refuse messages above 10 MB: heavier pictures are made smaller here
 
@@ -136,10 +137,4 @@ async function reduce(file: File): Promise<Blob> {
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new MaskError(`${file.name} is too large for this browser`))), "image/jpeg", 0.92);
   });
-}
-
-function download(blob: Blob, name: string): void {
-  const url = URL.createObjectURL(blob);
-  h("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

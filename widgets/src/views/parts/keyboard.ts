@@ -1,6 +1,6 @@
 /** Keys of the whole widget: shortcuts anywhere but in entry fields, the patch cursor on the pictures. */
 import { listen } from "../../kit/lifetime";
-import { type Action, keyName } from "./actions";
+import { type Action, keyName } from "./action";
 import type { Tools } from "./tools";
 
 const STEPS: Record<string, [number, number]> = {

@@ -2,38 +2,8 @@
 import { follow, listen } from "../../kit/lifetime";
 import type { PainterModel } from "../../kit/session";
 import { h } from "./dom";
+import { field, slider } from "./fields";
 import type { Tools } from "./tools";
-
-interface Span {
-  min: number;
-  max: number;
-  step: number;
-}
-
-/** A slider and a number that always say the same. */
-function slider(word: string, label: string, hint: string, span: Span, signal: AbortSignal, changed: (value: number) => void) {
-  const limits = { min: span.min, max: span.max, step: span.step };
-  const range = h("input", { type: "range", "aria-label": label, title: hint, ...limits });
-  const entry = h("input", { type: "number", "aria-label": `${label}, as a number`, title: hint, ...limits });
-  const show = (value: number) => {
-    range.value = entry.value = String(value);
-  };
-  const read = (input: HTMLInputElement) => {
-    const value = Number(input.value);
-    if (input.value.trim() === "" || !Number.isFinite(value)) return;
-    const kept = Math.min(Number(range.max), Math.max(span.min, value));
-    if (input === range || kept !== value) show(kept);
-    range.value = String(kept);
-    changed(kept);
-  };
-  listen(range, "input", () => read(range), signal);
-  listen(entry, "change", () => read(entry), signal);
-  const root = h("label", { class: "mv-field" }, h("span", {}, word), range, entry);
-  const limit = (max: number) => {
-    range.max = entry.max = String(max);
-  };
-  return { root, show, limit };
-}
 
 export class Settings {
   readonly brush: HTMLElement;
@@ -75,9 +45,8 @@ export class Settings {
       zoomed(null);
     }, signal);
     this.zoom = h("div", { class: "mv-group mv-zoom" }, this.width.root, this.fitted);
-    const plain = (label: string, control: HTMLElement) => h("label", { class: "mv-field" }, h("span", {}, label), control);
-    this.drawing = [plain("Strategy", this.strategy), this.ratio.root, plain("Seed", this.seed)];
-    this.statistics = plain("Statistics", this.choice);
+    this.drawing = [field("Strategy", this.strategy), this.ratio.root, field("Seed", this.seed)];
+    this.statistics = field("Statistics", this.choice);
     this.choice.append(h("option", { value: "visible" }, "of visible patches"), h("option", { value: "true" }, "true (leaks)"));
     this.choice.title = "This model predicts patches up to their mean and contrast. Honest: taken from visible patches. True: read from the hidden pixels.";
     this.connect();

@@ -1,10 +1,8 @@
 /** One row of buttons: icon and word, the shortcut in the tooltip. */
 import { listen } from "../../kit/lifetime";
-import type { Action } from "./actions";
+import type { Action } from "./action";
 import { h } from "./dom";
 import { icon } from "./icons";
-
-const NAMES = { tool: "Tool", edit: "History", mask: "Change the mask", file: "Picture and mask files", draw: "Draw a mask" } as const;
 
 export class Buttons {
   private readonly made: { action: Action; button: HTMLButtonElement }[] = [];
@@ -31,9 +29,10 @@ export class Buttons {
     return button;
   }
 
-  group(kind: keyof typeof NAMES, all: Action[]): HTMLElement {
+  /** The buttons of one group; `label` says to a screen reader what they are for. */
+  group(kind: string, label: string, all: Action[]): HTMLElement {
     const mine = all.filter((action) => action.group === kind);
-    return h("div", { class: "mv-group", role: "group", "aria-label": NAMES[kind] }, ...mine.map((action) => this.make(action)));
+    return h("div", { class: "mv-group", role: "group", "aria-label": label }, ...mine.map((action) => this.make(action)));
   }
 
   update(): void {
