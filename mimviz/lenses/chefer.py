@@ -1,0 +1,30 @@
+"""Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder Transformers. Chefer, Gur, Wolf. ICCV 2021. arXiv 2103.15679.
+
+Self-attention case: Ā = mean over heads of (∇A ⊙ A)⁺ (equation 5) and R ← R + Ā · R from R = I (equation 6).
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core import Heatmap
+from ..vit import Scene
+from ._tokens import layer_number, on_grid, reading
+
+
+@dataclass(frozen=True)
+class Chefer:
+    """(B, rows, cols): relevance of each patch to the target's score, at least 0; class-specific through the gradient of attention.
+
+    start_layer: the first layer that counts.
+    """
+
+    start_layer: int = 0
+
+    def __call__(self, scene: Scene) -> Heatmap:
+        trace = scene.trace
+        row = reading(scene).expand(len(scene), 1, -1)  # (B, 1, N): only the rows of R that the head reads
+        for layer in reversed(range(layer_number(scene, self.start_layer), len(trace.layers))):
+            step = (trace.attention_grad[layer] * trace.attention[layer]).float().clamp_min(0).mean(1)  # (B, N, N)
+            row = row + row @ step
+        return Heatmap(on_grid(scene, row[:, 0]), by=self)
