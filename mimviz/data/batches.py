@@ -10,11 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Batch = Tensor | tuple[Tensor, Tensor]
+
 
 @dataclass(frozen=True, eq=False)
 class Batches:
     """Shuffled, normalized batches of uint8 `images` (N, 3, H, W); the last incomplete batch of an epoch is dropped.
 
+    With `labels` (N,), a batch is (pictures, labels), else the pictures alone.
     `augment`: a random resized crop (`scale` of the area, `ratio` width to height, bilinear) and a horizontal flip.
     Raises ValueError when there are fewer images than one batch needs.
     """
@@ -24,6 +27,7 @@ class Batches:
     _: KW_ONLY
     mean: Sequence[float]
     std: Sequence[float]
+    labels: Tensor | None = None
     seed: int = 0
     augment: bool = True
     scale: tuple[float, float] = (0.5, 1.0)
@@ -41,6 +45,8 @@ class Batches:
                 f"batch_size={self.batch_size}, but 1 to {count} is possible, as there are {count} images: "
                 "take smaller batches or more images"
             )
+        if self.labels is not None and self.labels.shape != (count,):
+            raise ValueError(f"labels have shape {tuple(self.labels.shape)}, but ({count},) is needed: one per image")
         if not 0 < self.scale[0] <= self.scale[1] <= 1 or not 0 < self.ratio[0] <= self.ratio[1]:
             raise ValueError(
                 f"scale={self.scale} and ratio={self.ratio}, but rising pairs are needed, scale within 0..1"
@@ -54,23 +60,25 @@ class Batches:
         """Steps in one epoch."""
         return len(self.images) // self.batch_size
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Batch]:
         return self.starting(0)
 
-    def starting(self, step: int) -> Iterator[Tensor]:
+    def starting(self, step: int) -> Iterator[Batch]:
         """Batches without end from `step` on."""
         while True:
             yield self.at(step)
             step += 1
 
-    def at(self, step: int) -> Tensor:
-        """Batch number `step`: float (B, 3, H, W), (rgb in 0..1 - mean) / std, on the device of the images."""
-        images = self.images[self.ids(step).to(self.images.device)].float().div_(255)
+    def at(self, step: int) -> Batch:
+        """Batch number `step`: float (B, 3, H, W), (rgb in 0..1 - mean) / std, on the device of the images; labels (B,) if any."""
+        ids = self.ids(step)
+        images = self.images[ids.to(self.images.device)].float().div_(255)
         if self.augment:
             images = F.grid_sample(images, self._boxes(step, images), padding_mode="border", align_corners=False)
         mean = torch.tensor(list(self.mean), device=images.device).view(3, 1, 1)
         std = torch.tensor(list(self.std), device=images.device).view(3, 1, 1)
-        return images.sub_(mean).div_(std)
+        images.sub_(mean).div_(std)
+        return images if self.labels is None else (images, self.labels[ids.to(self.labels.device)])
 
     def ids(self, step: int) -> Tensor:
         """Which images batch number `step` holds: int64 (B,), a slice of its epoch's permutation."""

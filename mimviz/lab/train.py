@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,8 +19,14 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         default="runs/tiny",
         help="folder for run.safetensors (to resume) and model.safetensors (default %(default)s)",
     )
-    add("--recipe", default="mae", help="a recipe of mimviz.recipes (default %(default)s)")
-    add("--encoder", default="vit_tiny_patch16_224", help="a timm ViT (default %(default)s)")
+    add(
+        "--from",
+        dest="source",
+        default=None,
+        help="a bundled model or a file to begin with: its weights, and its sentence as far as the options below do not change it",
+    )
+    add("--recipe", default=None, help="a recipe of mimviz.recipes (default mae)")
+    add("--encoder", default=None, help="a timm ViT (default vit_tiny_patch16_224)")
     add("--encoder-options", type=keywords, default={}, metavar="JSON", help="timm's keywords, e.g. '{\"depth\": 6}'")
     add(
         "--recipe-options",
@@ -28,8 +35,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="JSON",
         help="the recipe's keywords, e.g. '{\"normalize\": false}'",
     )
-    add("--size", type=int, default=64, help="pixels, height and width (default %(default)s)")
-    add("--patch", type=int, default=8, help="pixels (default %(default)s)")
+    add("--size", type=int, default=None, help="pixels, height and width (default 64)")
+    add("--patch", type=int, default=None, help="pixels (default 8)")
     add("--steps", type=int, default=2000)
     add("--batch", type=int, default=64)
     add("--lr", type=float, default=1e-3)
@@ -53,25 +60,27 @@ def keywords(text: str) -> dict:
 
 def run_train(args: argparse.Namespace) -> int:
     import torch
-    from tqdm import tqdm
 
     from ..data import Batches, load_images
     from ..train import fit
-    from ..zoo import Sentence, save_mim
+    from ..zoo import save_mim
 
     if args.threads:
         torch.set_num_threads(args.threads)
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(args.seed)
-    sizes = {"img_size": args.size, "patch_size": args.patch, "positions": "sincos"}
-    sentence = Sentence(args.recipe, args.encoder, sizes | args.encoder_options, args.recipe_options)
+    sentence = _sentence(args)
     model = sentence.build().to(device)
-    pictures = load_images(args.data if len(args.data) > 1 else args.data[0], size=args.size, limit=args.limit)
+    plain_attention(model, device, args.precision)
+    if args.source:
+        print(_begin_with(model, args.source))
     encoder = model.encoder
+    size = (encoder.grid.height, encoder.grid.width)
+    pictures = load_images(args.data if len(args.data) > 1 else args.data[0], size=size, limit=args.limit)
     batches = Batches(pictures.images, args.batch, mean=encoder.mean, std=encoder.std, seed=args.seed)
     parameters = sum(p.numel() for p in model.parameters())
     print(
-        f"{args.recipe} over {args.encoder}: {parameters / 1e6:.2f} M parameters, {len(pictures.images)} pictures, {device}"
+        f"{sentence.recipe} over {sentence.encoder}: {parameters / 1e6:.2f} M parameters, {len(pictures.images)} pictures, {device}"
     )
     out = Path(args.out)
     facts = {
@@ -80,18 +89,20 @@ def run_train(args: argparse.Namespace) -> int:
         "sentence": asdict(sentence),
         "precision": args.precision,
     }
+    if args.source:
+        facts["source"] = args.source
     steps = fit(
         model, batches, steps=args.steps, lr=args.lr, weight_decay=args.weight_decay, precision=args.precision, seed=args.seed,
         checkpoint=out / "run.safetensors", every=args.every, facts=facts,
     )  # fmt: skip
     began = time.time()
-    loss = _follow(steps, args.steps, out, tqdm)
+    loss = follow(steps, args.steps, out)
     if loss is None and (out / "model.safetensors").exists():
         print(f"{out / 'run.safetensors'} has all of its {args.steps} steps: nothing was trained, nothing was written")
         return 0
     card = {
         "name": args.name or out.name,
-        "command": "mimviz train " + " ".join(_words(args)),
+        "command": "mimviz train " + " ".join(words(args, WORDS)),
         "seed": args.seed, "steps": args.steps, "batch": args.batch, "pictures": len(pictures.images),
         "parameters": parameters, "device": device, "threads": torch.get_num_threads(),
         "minutes_of_last_stretch": round((time.time() - began) / 60, 1), "loss_at_end": loss, "torch": str(torch.__version__),
@@ -104,8 +115,18 @@ def run_train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(steps, total: int, out: Path, tqdm) -> float | None:
+def plain_attention(model, device: str, precision: str) -> None:
+    """For bfloat16 on a CPU, in place: attention step by step, as the backward pass of the fused kernel is slow there."""
+    if device == "cpu" and precision == "bfloat16":
+        for module in model.modules():
+            if hasattr(module, "fused_attn"):
+                module.fused_attn = False
+
+
+def follow(steps, total: int, out: Path) -> float | None:
     """Draws the bar and writes log.csv; returns the mean loss of the last 100 steps."""
+    from tqdm import tqdm
+
     out.mkdir(parents=True, exist_ok=True)
     recent: list[float] = []
     with (out / "log.csv").open("a") as log, tqdm(total=total, unit="step", dynamic_ncols=True, mininterval=1) as bar:
@@ -120,27 +141,65 @@ def _follow(steps, total: int, out: Path, tqdm) -> float | None:
     return round(sum(recent) / len(recent), 4) if recent else None
 
 
-def _words(args: argparse.Namespace) -> list[str]:
-    """The command that repeats this run, data by file name only."""
+def _sentence(args: argparse.Namespace):
+    """What to build: the words of the options, on those of the model to begin with if there is one."""
+    from ..zoo import Sentence, load_mim
+
+    if args.source:
+        base: Sentence = load_mim(args.source).sentence  # type: ignore[assignment]
+    else:
+        sizes = {"img_size": 64, "patch_size": 8, "positions": "sincos"}
+        base = Sentence("mae", "vit_tiny_patch16_224", sizes)
+    given = {"img_size": args.size, "patch_size": args.patch}
+    sizes = {key: value for key, value in given.items() if value is not None}
+    return Sentence(
+        args.recipe or base.recipe,
+        args.encoder or base.encoder,
+        base.encoder_options | sizes | args.encoder_options,
+        base.recipe_options | args.recipe_options,
+    )
+
+
+def _begin_with(model, source: str) -> str:
+    """Takes what fits from another model, in place; says what was taken, what is new and what was left."""
+    from ..zoo import load_mim
+
+    theirs, ours = load_mim(source).state_dict(), model.state_dict()
+    taken = {key: value for key, value in theirs.items() if key in ours and value.shape == ours[key].shape}
+    if not taken:
+        raise ValueError(f"no weight of {source} fits this model: its width, patch or recipe must be another one")
+    model.load_state_dict({**ours, **taken})
+    new, left = sorted(set(ours) - set(taken)), sorted(set(theirs) - set(taken) - set(ours))
+    said = f"from {source}: {len(taken)} of {len(ours)} tensors taken; new: {', '.join(new) or 'none'}"
+    return said + (f"; left: {', '.join(left)}" if left else "")
+
+
+WORDS = (
+    "from",
+    "recipe",
+    "encoder",
+    "size",
+    "patch",
+    "steps",
+    "batch",
+    "lr",
+    "weight_decay",
+    "seed",
+    "precision",
+    "limit",
+)
+WORDS += ("encoder_options", "recipe_options")
+
+
+def words(args: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """The command that repeats this run: the options of these names that have a value; data by file name only."""
     import shlex
 
-    words = [Path(source).name for source in args.data]
-    for key in (
-        "recipe",
-        "encoder",
-        "size",
-        "patch",
-        "steps",
-        "batch",
-        "lr",
-        "weight_decay",
-        "seed",
-        "precision",
-        "limit",
-    ):
-        if getattr(args, key) is not None:
-            words += [f"--{key.replace('_', '-')}", str(getattr(args, key))]
-    for key in ("encoder_options", "recipe_options"):
-        if value := getattr(args, key):
-            words += [f"--{key.replace('_', '-')}", shlex.quote(json.dumps(value))]
-    return words
+    told = [Path(source).name for source in args.data]
+    for name in names:
+        value = getattr(args, "source" if name == "from" else name)
+        if isinstance(value, dict):
+            value = shlex.quote(json.dumps(value)) if value else None
+        if value is not None:
+            told += [f"--{name.replace('_', '-')}", Path(value).name if name in ("from", "classes") else str(value)]
+    return told

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from ..core import Outcome
 from . import checkpoint as runs
 from .schedule import cosine
 
@@ -21,24 +20,25 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class Step:
-    """index from 1; loss of this step's batch; lr used; seconds since the last step; pictures in the batch; the outcome itself."""
+    """index from 1; loss of this step's batch; lr used; seconds since the last step; pictures in the batch; the model's outcome."""
 
     index: int
     loss: float
     lr: float
     seconds: float
     pictures: int
-    outcome: Outcome
+    outcome: Any
 
 
 def fit(
     model: nn.Module,
-    batches: Iterable[Tensor],
+    batches: Iterable,
     *,
     steps: int = 200,
     lr: float = 1e-3,
     warmup: int | None = None,
     weight_decay: float = 0.05,
+    scales: dict[str, float] | None = None,
     betas: tuple[float, float] = (0.9, 0.95),
     clip: float | None = 1.0,
     precision: Precision = "auto",
@@ -51,7 +51,9 @@ def fit(
 
     AdamW, `warmup` steps (5 % unless told) then cosine to 0; bfloat16 autocast where precision is "auto" and the model is on a GPU.
     batches: any iterable of tensors (repeated as often as needed), or an object with `.at(step)`, which makes a resumed run
-    equal to one that never stopped.
+    equal to one that never stopped. Of (pictures, labels) the labels are left aside, unless `model.wants_labels` is true: such
+    a model, e.g. `tune.Classifier`, is called with both. It returns an Outcome or what has `.loss` and `.detached()` too.
+    scales: factors on the learning rate by name of parameter, e.g. `tune.layer_decay(model, 0.75)`; 1 where none is given.
     checkpoint: a file written each `every` steps, at the end, and when the loop is left; read first if it is there. A run goes on
     only with the settings it was begun with, `facts` (JSON-able: what else must be the same, e.g. the data) among them.
     The model ends in eval mode.
@@ -59,7 +61,7 @@ def fit(
     Raises FloatingPointError where the loss is no longer finite (the last checkpoint is kept).
     """
     _check(steps, lr, every)
-    optimizer = torch.optim.AdamW(_groups(model, weight_decay), lr=lr, betas=betas)
+    optimizer = torch.optim.AdamW(_groups(model, weight_decay, scales or {}), lr=lr, betas=betas)
     warmup = round(steps * 0.05) if warmup is None else warmup
     setup = {"steps": steps, "lr": lr, "seed": seed, "warmup": warmup, "weight_decay": weight_decay}
     setup |= {"betas": list(betas), "clip": clip, **(facts or {})}
@@ -73,26 +75,26 @@ def fit(
             began = time.perf_counter()
             rate = cosine(index, steps=steps, peak=lr, warmup=warmup)
             for group in optimizer.param_groups:
-                group["lr"] = rate
-            images = _pictures(batch_at(index)).to(device, non_blocking=True)
+                group["lr"] = rate * group["scale"]
+            inputs = [each.to(device, non_blocking=True) for each in _inputs(batch_at(index), model)]
             whole = False  # an interrupt inside the step may leave half of the weights updated: not worth keeping
-            outcome = _step(model, images, optimizer, clip, _autocast(device, precision), seed * 1_000_003 + index)
+            outcome = _step(model, inputs, optimizer, clip, _autocast(device, precision), seed * 1_000_003 + index)
             done, whole = index + 1, True
             if checkpoint and done % every == 0:
                 runs.save(checkpoint, model, optimizer, done, **setup)
                 saved = done
-            yield Step(done, float(outcome.loss), rate, time.perf_counter() - began, len(images), outcome)
+            yield Step(done, float(outcome.loss), rate, time.perf_counter() - began, len(inputs[0]), outcome)
     finally:
         if checkpoint and whole and done > saved:
             runs.save(checkpoint, model, optimizer, done, **setup)
         model.eval()
 
 
-def _step(model: nn.Module, images: Tensor, optimizer, clip: float | None, autocast, seed: int) -> Outcome:
-    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+def _step(model: nn.Module, inputs: list[Tensor], optimizer, clip: float | None, autocast, seed: int):
+    with torch.random.fork_rng(devices=[inputs[0].device] if inputs[0].is_cuda else []):
         torch.manual_seed(seed)
         with autocast:
-            outcome = model(images)
+            outcome = model(*inputs)
             loss = outcome.loss
     if not isinstance(loss, Tensor):
         raise ValueError("the loss carries no gradient: every parameter of the model is frozen (requires_grad=False)")
@@ -110,15 +112,19 @@ def _step(model: nn.Module, images: Tensor, optimizer, clip: float | None, autoc
     return outcome.detached()
 
 
-def _groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Weight decay on matrices and kernels only: not on biases, norms, tokens and positions."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    if not trained:
+def _groups(model: nn.Module, weight_decay: float, scales: dict[str, float]) -> list[dict]:
+    """Weight decay on matrices and kernels only: not on biases, norms, tokens and positions. One group for each `scale`."""
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if not named:
         raise ValueError("every parameter of the model is frozen (requires_grad=False): there is nothing to train")
-    decayed = [p for p in trained if p.ndim in (2, 4)]
+    if lost := set(scales) - {name for name, _ in model.named_parameters()}:
+        raise ValueError(f"scales name {min(lost)!r}, but the model has no such parameter")
+    kinds: dict[tuple[bool, float], list] = {(True, 1.0): [], (False, 1.0): []}
+    for name, p in named.items():
+        kinds.setdefault((p.ndim in (2, 4), scales.get(name, 1.0)), []).append(p)
     return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim not in (2, 4)], "weight_decay": 0.0},
+        {"params": params, "weight_decay": weight_decay * decayed, "scale": scale}
+        for (decayed, scale), params in kinds.items()
     ]
 
 
@@ -129,16 +135,23 @@ def _autocast(device: torch.device, precision: Precision):
     return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
 
 
-def _pictures(batch) -> Tensor:
-    """The pictures of a batch; loaders of labelled pictures give (pictures, labels)."""
-    images = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
+def _inputs(batch, model: nn.Module) -> list[Tensor]:
+    """What the model is called with: the pictures of a batch, and the labels of (pictures, labels) where it wants them."""
+    parts = list(batch) if isinstance(batch, (tuple, list)) and batch else [batch]
+    images = parts[0]
     if not isinstance(images, Tensor) or images.ndim != 4:
         what = f"a tensor {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
         raise TypeError(f"a batch holds {what}, but normalized pictures (B, 3, H, W) are wanted")
-    return images
+    if not getattr(model, "wants_labels", False):
+        return [images]
+    if len(parts) < 2 or not isinstance(parts[1], Tensor) or parts[1].shape != images.shape[:1]:
+        raise TypeError(
+            "a batch holds no labels (B,) beside its pictures, but this model learns from (pictures, labels)"
+        )
+    return [images, parts[1]]
 
 
-def _batch_at(batches: Iterable[Tensor], done: int) -> Callable[[int], Tensor]:
+def _batch_at(batches: Iterable, done: int) -> Callable[[int], Any]:
     if hasattr(batches, "at"):
         return batches.at  # type: ignore[union-attr]
     endless = _again(batches)
@@ -147,7 +160,7 @@ def _batch_at(batches: Iterable[Tensor], done: int) -> Callable[[int], Tensor]:
     return lambda index: next(endless)
 
 
-def _again(batches: Iterable[Tensor]) -> Iterator[Tensor]:
+def _again(batches: Iterable) -> Iterator:
     while True:
         empty = True
         for batch in batches:

@@ -1,4 +1,4 @@
-"""mimviz's own file: weights in safetensors, in the header the sentence that builds the model. No code is read from a file."""
+"""mimviz's own files: weights in safetensors, in the header what builds the model. No code is read from a file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import timm
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from .. import recipes
 from ..grammar import MaskedModel
@@ -16,6 +18,7 @@ from ..train.checkpoint import publish
 from ..vit import encoder
 
 HEADER = "mimviz"
+CONFIG = ("mean", "std", "input_size", "interpolation", "crop_pct", "crop_mode")  # of timm's pretrained_cfg
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,70 @@ class Sentence:
 
 def save_mim(path: str | Path, model: MaskedModel, sentence: Sentence, **card) -> None:
     """Writes the model whole or not at all; `card` (JSON-able: data, command, seed, scores …) travels in the header."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    tensors = {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}
-    save_file(tensors, part, metadata={HEADER: json.dumps({**asdict(sentence), "card": card})})
-    publish(part, path)
+    _write(Path(path), model, {**asdict(sentence), "card": card})
 
 
 def read_own(path: Path) -> MaskedModel:
-    """The model of a mimviz file, in eval mode; raises ValueError where the file is something else or damaged."""
+    """The masked model of a mimviz file, in eval mode; raises ValueError where the file is something else or damaged."""
+    tensors, header = _read(path)
+    if isinstance(header, dict) and "vit" in header:
+        raise ValueError(f"{path} holds a classifier without a decoder: open it with mimviz.load_vit")
+    model, card, sentence = _built(header, path)
+    _fill(model, tensors, path)
+    model.name, model.card = str(card.get("name", path.stem)), card  # type: ignore[assignment]
+    model.sentence = sentence  # type: ignore[assignment]
+    return model.eval()
+
+
+def save_vit(
+    path: str | Path, vit: nn.Module, name: str, options: dict[str, Any], *, classes: list[str], card: dict[str, Any]
+) -> None:
+    """Writes a timm model whole or not at all, so that `read_vit` opens it with its classes and its own normalization.
+
+    name, options: what `timm.create_model` builds it with, `num_classes` among the options. `card` (JSON-able) travels along.
+    """
+    want = getattr(vit, "num_classes", None)
+    if len(classes) != want or len(set(classes)) != want:
+        raise ValueError(f"{len(set(classes))} different class names are given, but the model has {want} classes")
+    config = {key: value for key, value in vit.pretrained_cfg.items() if key in CONFIG}  # type: ignore[union-attr]
+    _write(Path(path), vit, {"vit": name, "options": options, "config": config, "classes": classes, "card": card})
+
+
+def read_vit(path: str | Path) -> Any:
+    """The timm model of a file that `save_vit` has written, in eval mode, with `.classes` (names), `.name` and `.card`.
+
+    Its `pretrained_cfg` holds its own mean, std, input_size and interpolation. Raises ValueError where the file is something
+    else or damaged.
+    """
+    path = Path(path)
+    tensors, header = _read(path)
+    if isinstance(header, dict) and "recipe" in header:
+        raise ValueError(f"{path} holds a masked model: open it with mimviz.load_mim")
+    try:
+        card, classes, config = header["card"], [str(each) for each in header["classes"]], header["config"]
+        model = timm.create_model(str(header["vit"]), pretrained=False, **header["options"])
+        card.get("name")
+        config.get("mean")
+    except (TypeError, AttributeError, KeyError, RuntimeError) as err:
+        raise ValueError(
+            f"{path} names its model in a way that this version does not know ({err}): update mimviz?"
+        ) from err
+    _fill(model, tensors, path)
+    model.pretrained_cfg = {**model.pretrained_cfg, **config, "label_names": classes}  # type: ignore[arg-type]
+    model.name, model.card, model.classes = str(card.get("name", path.stem)), card, classes  # type: ignore[assignment]
+    return model.eval()
+
+
+def _write(path: Path, model: nn.Module, header: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    tensors = {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}
+    save_file(tensors, part, metadata={HEADER: json.dumps(header)})
+    publish(part, path)
+
+
+def _read(path: Path) -> tuple[dict, Any]:
+    """The tensors and the header of a mimviz file."""
     try:
         with safe_open(str(path), framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "null"))
@@ -68,21 +125,23 @@ def read_own(path: Path) -> MaskedModel:
             else "it opens what mimviz train has written"
         )
         raise ValueError(f"{path} holds {len(tensors)} tensors but does not say which model they belong to: {hint}")
-    model, card = _built(header, path)
+    return tensors, header
+
+
+def _fill(model: nn.Module, tensors: dict, path: Path) -> None:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as err:
         raise ValueError(f"{path} does not fit the model that it names: {str(err).splitlines()[-1].strip()}") from err
-    model.name, model.card = str(card.get("name", path.stem)), card  # type: ignore[assignment]
-    return model.eval()
 
 
-def _built(header: Any, path: Path) -> tuple[MaskedModel, dict]:
+def _built(header: Any, path: Path) -> tuple[MaskedModel, dict, Sentence]:
     """The untrained model and the card of a file's header; whatever is odd about it is a ValueError."""
     try:
         card = header.pop("card", {})
         card.get("name")
-        return Sentence(**header).build(), card
+        sentence = Sentence(**header)
+        return sentence.build(), card, sentence
     except (TypeError, AttributeError) as err:
         raise ValueError(
             f"{path} names its model in a way that this version does not know ({err}): update mimviz?"
