@@ -7,14 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ..grammar import MaskedModel
+from .here import WEIGHTS, bundled
 from .own import read_own
-
-WEIGHTS = Path(__file__).parent / "weights"
-
-
-def bundled() -> list[str]:
-    """Names of the masked models that ship with mimviz."""
-    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
 def load_mim(name_or_path: str | os.PathLike = "tiny", *, device: str | None = None) -> MaskedModel:
