@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from ..core import Grid, Picture
 from .anatomy import Anatomy, anatomy
 from .evaluating import evaluating
+from .layout import token_layout
 from .recording import recording
 from .target import Target, class_names, scorer
 from .trace import Gradients, Trace
@@ -48,10 +50,17 @@ class Scene:
     @cached_property
     def trace(self) -> Trace:
         """One pass over the pictures, without a gradient."""
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():
             trace = self._pass(self.images)
         trace.backward = lambda: self._gradients
         return trace
+
+    def patches(self, values: Tensor) -> Tensor:
+        """(B, prefix + N) or (B, N), a number for each token → (B, rows, cols): the patches alone, where they lie.
+
+        Raises ValueError where the tokens are not those of the grid or of a coarser one.
+        """
+        return token_layout(values.shape[1], self.anatomy, name="the map").map(values[..., None])[:, 0]
 
     @property
     def logits(self) -> Tensor:
@@ -87,18 +96,17 @@ class Scene:
         return trace
 
     @cached_property
-    def _scorer(self):
-        has_head = callable(self.target) or self.logits is not None
-        return scorer(self.model, self.target, self.trace.logits) if has_head else None  # type: ignore[arg-type]
+    def _scorer(self) -> Callable[[Any], Tensor]:
+        return self.target if callable(self.target) else scorer(self.model, self.target, self.logits)
 
     @cached_property
     def _gradients(self) -> Gradients:
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
             images = self.images.detach().requires_grad_()  # frozen weights must not cut the graph
             trace = self._pass(images)
             score = self._scorer(trace.logits).sum()
             mixed = [layer.mixed for layer in trace.layers]
-            wanted: list[Any] = [*mixed, *trace.tokens, images]
+            wanted: list[Any] = [*mixed, *(block.output for block in trace.blocks), images]
             grads = torch.autograd.grad(score, wanted, allow_unused=True)
         found = [torch.zeros_like(w) if g is None else g for g, w in zip(grads, wanted, strict=True)]
         return Gradients(found[: len(mixed)], found[len(mixed) : -1], found[-1])
@@ -108,13 +116,22 @@ def _opened(pictures: Any, parts: Anatomy, weights: Tensor) -> tuple[list[Pictur
     """Pictures as people see them and as the model takes them: (B, 3, H, W), normalized, on its device."""
     from ..data import image
 
-    grid = parts.grid
+    height, width = getattr(parts, "size", (parts.grid.height, parts.grid.width))
     if isinstance(pictures, Tensor) and pictures.ndim == 4 and (pictures.min() < 0 or pictures.max() > 1):
-        if tuple(pictures.shape[1:]) != (3, grid.height, grid.width):
-            raise ValueError(f"pictures are {tuple(pictures.shape)}, but (B, 3, {grid.height}, {grid.width}) is wanted")
+        if tuple(pictures.shape[1:]) != (3, height, width):
+            raise ValueError(f"pictures are {tuple(pictures.shape)}, but (B, 3, {height}, {width}) is wanted")
         shown = [Picture.from_tensor(each, mean=parts.mean, std=parts.std) for each in pictures]
-        return shown, pictures.to(weights)
+        return shown, _usable(pictures.to(weights))
     many = pictures if isinstance(pictures, (list, tuple)) else [pictures]
     opened = [each if isinstance(each, Picture) else image(each) for each in many]
-    shown = [each.fit(grid.height, grid.width) for each in opened]
-    return shown, torch.cat([each.tensor(mean=parts.mean, std=parts.std) for each in shown]).to(weights)
+    shown = [each.fit(height, width) for each in opened]
+    images = torch.cat([each.tensor(mean=parts.mean, std=parts.std) for each in shown]).to(weights)
+    return shown, _usable(images)
+
+
+def _usable(images: Tensor) -> Tensor:
+    """Tensors that were made in inference mode cannot carry a gradient; a copy made outside it can."""
+    if not images.is_inference():
+        return images.detach()
+    with torch.inference_mode(False):
+        return images.clone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
@@ -56,8 +56,18 @@ def scorer(model: nn.Module, target: Target, logits: Tensor) -> Callable[[Any], 
     if target is None:
         ids = logits.detach().argmax(-1)
     else:
-        many = list(target) if isinstance(target, (list, tuple)) else [target] * len(logits)
+        many: list[Any] = list(target) if isinstance(target, (list, tuple)) else [target] * len(logits)
         if len(many) != len(logits):
-            raise ValueError(f"target names {len(many)} classes, but there are {len(logits)} pictures: one for each, or one")
+            raise ValueError(
+                f"target names {len(many)} classes, but there are {len(logits)} pictures: one for each, or one"
+            )
         ids = logits.new_tensor([class_index(model, each) for each in many]).long()
-    return lambda output: output.gather(-1, ids.to(output.device).repeat(len(output) // len(ids))[:, None])[:, 0]
+    return partial(_chosen, ids=ids)
+
+
+def _chosen(output: Tensor, *, ids: Tensor) -> Tensor:
+    if len(output) % len(ids):
+        raise ValueError(
+            f"{len(output)} pictures are to be scored, but the scene has {len(ids)}: as many, or a multiple"
+        )
+    return output.gather(-1, ids.to(output.device).repeat(len(output) // len(ids))[:, None])[:, 0]
