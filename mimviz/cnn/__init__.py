@@ -1,0 +1,5 @@
+"""A timm conv net, opened."""
+
+from .stages import FAMILIES, Stages, stages
+
+__all__ = ["FAMILIES", "Stages", "stages"]

@@ -1,0 +1,65 @@
+"""ViTs with one grid from the first block to the last, every patch in reach of every other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from timm.models.beit import Beit
+from timm.models.convit import ConVit
+from timm.models.eva import Eva
+from timm.models.naflexvit import NaFlexVit
+from timm.models.vision_transformer import VisionTransformer
+
+from .picture import attentions, check_channels, covering, own_size, side
+
+FLAT = (VisionTransformer, Beit, Eva, NaFlexVit, ConVit)
+
+
+def flat(vit: Any, size: tuple[int, int] | None, default: tuple[int, int]) -> dict[str, Any]:
+    check_channels(vit)
+    embeds = vit.embeds if isinstance(vit, NaFlexVit) else vit.patch_embed
+    tokens = vit.embeds if isinstance(vit, NaFlexVit) else vit
+    fixed = not (isinstance(vit, NaFlexVit) or getattr(vit, "dynamic_img_size", False))
+    own: Any = getattr(embeds, "img_size", default)
+    height, width = own_size(vit, own, size, fixed=fixed)
+    grid = covering(height, width, side(embeds.patch_size), cut=fixed)
+    class_tokens = sum(getattr(tokens, name, None) is not None for name in ("cls_token", "dist_token"))
+    blocks = tuple(f"blocks.{i}" for i in range(len(vit.blocks)))
+    if isinstance(vit, ConVit) and grid.rows != grid.cols:
+        raise ValueError(
+            f"this ConVit has a grid of {grid.rows} x {grid.cols} patches, but timm's gated positional attention numbers the "
+            "patches of a square: create it with a square img_size"
+        )
+    return {
+        "grid": grid,
+        "width": vit.embed_dim,
+        "prefix": vit.num_prefix_tokens,
+        "class_tokens": class_tokens,
+        "registers": vit.num_prefix_tokens - class_tokens,
+        "positions": _positions(vit, tokens),
+        "pool": vit.global_pool,
+        "blocks": blocks,
+        "attentions": attentions(vit, blocks),
+        "size": (height, width),
+        "reach": "global",
+        "stages": (grid,),
+        "stage_of": (0,) * len(blocks),
+        "prefix_from": min(vit.local_up_to_layer, len(blocks)) if isinstance(vit, ConVit) else 0,
+    }
+
+
+def _positions(vit: Any, tokens: Any) -> str:
+    """Scheme by scheme, in the order in which a token meets them."""
+    table = "learned" if getattr(tokens, "pos_embed", None) is not None else ""
+    if getattr(tokens, "pos_embed_y", None) is not None:
+        table = "factorized"
+    inside = ""
+    if getattr(vit, "rope", None) is not None:
+        inside = "rope"
+    elif isinstance(vit, Beit):
+        first: Any = vit.blocks[0]
+        shared, own = vit.rel_pos_bias, first.attn.relative_position_bias_table
+        inside = "relative bias" if shared is not None or own is not None else ""
+    elif isinstance(vit, ConVit) and vit.local_up_to_layer > 0:
+        inside = "gated relative"
+    return " + ".join(each for each in (table, inside) if each) or "none"
