@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +83,19 @@ def read_vit(path: str | Path) -> Any:
         raise ValueError(f"{path} holds a masked model: open it with mimviz.load_mim")
     try:
         card, classes, config = header["card"], [str(each) for each in header["classes"]], header["config"]
-        model = timm.create_model(str(header["vit"]), pretrained=False, **header["options"])
-        card.get("name")
-        config.get("mean")
+        name, options = str(header["vit"]), _harmless(header["options"], path)
+        if not timm.is_model(name):
+            raise ValueError(f"{path} holds a {name!r}, which this version of timm does not know: update timm?")
+        model: Any = timm.create_model(name, **options)
+        model.name, model.card, model.classes = str(card.get("name", path.stem)), card, classes
+        model.pretrained_cfg = {**model.pretrained_cfg, **{key: config[key] for key in CONFIG if key in config}}
     except (TypeError, AttributeError, KeyError, RuntimeError) as err:
         raise ValueError(
             f"{path} names its model in a way that this version does not know ({err}): update mimviz?"
         ) from err
+    if len(classes) != model.num_classes:
+        raise ValueError(f"{path} names {len(classes)} classes, but its model has {model.num_classes}")
     _fill(model, tensors, path)
-    model.pretrained_cfg = {**model.pretrained_cfg, **config, "label_names": classes}  # type: ignore[arg-type]
-    model.name, model.card, model.classes = str(card.get("name", path.stem)), card, classes  # type: ignore[assignment]
     return model.eval()
 
 
@@ -135,12 +138,20 @@ def _fill(model: nn.Module, tensors: dict, path: Path) -> None:
         raise ValueError(f"{path} does not fit the model that it names: {str(err).splitlines()[-1].strip()}") from err
 
 
+def _harmless(options: Any, path: Path) -> dict[str, Any]:
+    """timm's keywords out of a file's header, without those that would make timm open or download something else."""
+    if odd := sorted({"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"} & set(options)):
+        raise ValueError(f"{path} asks timm for {odd[0]}, which could open any file: nothing was loaded")
+    return {**options, "pretrained": False}  # the weights are in this file
+
+
 def _built(header: Any, path: Path) -> tuple[MaskedModel, dict, Sentence]:
     """The untrained model and the card of a file's header; whatever is odd about it is a ValueError."""
     try:
         card = header.pop("card", {})
         card.get("name")
         sentence = Sentence(**header)
+        sentence = replace(sentence, encoder_options=_harmless(sentence.encoder_options, path))
         return sentence.build(), card, sentence
     except (TypeError, AttributeError) as err:
         raise ValueError(

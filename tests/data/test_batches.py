@@ -117,6 +117,18 @@ def test_what_cannot_be_batched_is_said(images, options, message):
         batches(images, **options)
 
 
+def test_labels_travel_with_their_pictures():
+    labels = torch.arange(10) * 7
+    both = batches(labels=labels, augment=False)
+    assert len(both) == len(batches())
+    for step in range(7):
+        images, numbers = both.at(step)
+        torch.testing.assert_close(images, batches(augment=False).at(step))
+        assert torch.equal(numbers, both.ids(step) * 7)
+    with pytest.raises(ValueError, match=r"labels have shape \(9,\), but \(10,\) is needed"):
+        batches(labels=labels[:9])
+
+
 def test_steps_count_from_zero():
     with pytest.raises(ValueError, match="step=-1"):
         batches().at(-1)

@@ -1,11 +1,13 @@
 import json
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
+from timm.data.config import resolve_model_data_config
 
 import mimviz as mv
-from mimviz.zoo import Sentence, bundled, save_mim
+from mimviz.zoo import Sentence, bundled, read_vit, save_mim, save_vit
 
 SENTENCE = Sentence(
     "mae", "vit_tiny_patch16_224",
@@ -74,6 +76,83 @@ def test_a_cut_file_is_refused(tmp_path):
     (tmp_path / "m.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="cut off"):
         mv.load_mim(tmp_path / "m.safetensors")
+
+
+VIT = {"img_size": 16, "patch_size": 4, "embed_dim": 24, "depth": 1, "num_heads": 2, "num_classes": 3}
+
+
+def vit(**options):
+    return timm.create_model("vit_tiny_patch16_224", **VIT, **options)
+
+
+def write_vit(path, model=None, options=VIT, classes=("cat", "dog", "yak"), name="vit_tiny_patch16_224", **card):
+    save_vit(path, model or vit(), name, dict(options), classes=list(classes), card=card)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"global_pool": "avg", "fc_norm": False, "reg_tokens": 2}])
+def test_a_classifier_survives_its_file(tmp_path, options):
+    model = vit(**options).eval()
+    model.pretrained_cfg = {
+        **model.pretrained_cfg,
+        "mean": (0.1, 0.2, 0.3),
+        "std": (1, 1, 1),
+        "input_size": (3, 16, 16),
+    }
+    again = read_vit(write_vit(tmp_path / "m.safetensors", model, {**VIT, **options}, seed=3))
+    images = torch.randn(2, 3, 16, 16)
+    assert type(again) is type(model) and torch.equal(again(images), model(images))
+    assert again.classes == ["cat", "dog", "yak"] and again.card == {"seed": 3} and again.name == "m"
+    assert not again.training
+    config = resolve_model_data_config(again)
+    assert list(config["mean"]) == [0.1, 0.2, 0.3] and list(config["input_size"]) == [3, 16, 16]
+    assert again.blocks[0].attn.fused_attn == model.blocks[0].attn.fused_attn
+
+
+def test_each_reader_names_the_other(tmp_path):
+    save_mim(tmp_path / "mim.safetensors", SENTENCE.build(), SENTENCE)
+    with pytest.raises(ValueError, match=r"holds a masked model: open it with mimviz\.load_mim"):
+        read_vit(tmp_path / "mim.safetensors")
+    write_vit(tmp_path / "vit.safetensors")
+    with pytest.raises(ValueError, match=r"without a decoder: open it with mimviz\.load_vit"):
+        mv.load_mim(tmp_path / "vit.safetensors")
+
+
+def test_classifiers_that_cannot_be_written_or_read(tmp_path):
+    file = tmp_path / "m.safetensors"
+    for classes in (["a", "b"], ["a", "b", "a"]):
+        with pytest.raises(ValueError, match="different class names are given"):
+            write_vit(file, classes=classes)
+    assert not file.exists()
+    with pytest.raises(ValueError, match="does not fit"):
+        read_vit(write_vit(file, options=VIT | {"depth": 2}))
+    with pytest.raises(ValueError, match="3 classes, but its model has 4"):
+        read_vit(write_vit(file, options=VIT | {"num_classes": 4}))
+    with pytest.raises(ValueError, match="does not know"):
+        read_vit(write_vit(file, options=VIT | {"wings": 2}))
+    with pytest.raises(ValueError, match="'vit_nowhere', which this version of timm does not know"):
+        read_vit(write_vit(file, name="vit_nowhere"))
+    for header in (
+        [1],
+        {"vit": "vit_tiny_patch16_224"},
+        {"vit": "x", "card": 1, "classes": 2, "config": 3, "options": 4},
+    ):
+        save_file({"a": torch.zeros(1)}, file, metadata={"mimviz": json.dumps(header)})
+        with pytest.raises(ValueError, match="does not know"):
+            read_vit(file)
+
+
+def test_a_header_opens_no_other_file(tmp_path):
+    (tmp_path / "other.pth").write_bytes(b"not read")
+    path = {"checkpoint_path": str(tmp_path / "other.pth")}
+    with pytest.raises(ValueError, match="asks timm for checkpoint_path"):
+        read_vit(write_vit(tmp_path / "vit.safetensors", options=VIT | path))
+    options = {**SENTENCE.encoder_options, "pretrained_cfg": {"file": "other.pth"}}
+    save_mim(tmp_path / "mim.safetensors", SENTENCE.build(), Sentence("mae", SENTENCE.encoder, options))
+    with pytest.raises(ValueError, match="asks timm for pretrained_cfg"):
+        mv.load_mim(tmp_path / "mim.safetensors")
+    written = write_vit(tmp_path / "vit.safetensors", options=VIT | {"pretrained": True})
+    assert read_vit(written).num_classes == 3, "without a network"
 
 
 def test_the_bundled_model_is_there_and_small():
