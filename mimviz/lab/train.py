@@ -146,7 +146,7 @@ def _sentence(args: argparse.Namespace):
     from ..zoo import Sentence, load_mim
 
     if args.source:
-        base: Sentence = load_mim(args.source).sentence  # type: ignore[assignment]
+        base = sentence_of(load_mim(args.source))
     else:
         sizes = {"img_size": 64, "patch_size": 8, "positions": "sincos"}
         base = Sentence("mae", "vit_tiny_patch16_224", sizes)
@@ -158,6 +158,15 @@ def _sentence(args: argparse.Namespace):
         base.encoder_options | sizes | args.encoder_options,
         base.recipe_options | args.recipe_options,
     )
+
+
+def sentence_of(model):
+    """How a masked model is built; mimviz's own files say it, others do not."""
+    if (sentence := getattr(model, "sentence", None)) is None:
+        raise ValueError(
+            f"{model.name or 'this model'} does not say how it is built: take one that mimviz train has written"
+        )
+    return sentence
 
 
 def _begin_with(model, source: str) -> str:

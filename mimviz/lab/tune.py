@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from .train import follow, plain_attention, words
+from .train import follow, plain_attention, sentence_of, words
 
 
 def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,10 +111,7 @@ WORDS = (
 
 def _timm(mim, classes: int) -> tuple[str, dict]:
     """Under which name and with which of its own keywords timm builds the classifier."""
-    if (sentence := getattr(mim, "sentence", None)) is None:
-        raise ValueError(
-            f"{mim.name or 'this model'} does not say how timm builds its encoder: take one that mimviz train has written"
-        )
+    sentence = sentence_of(mim)
     kept = {key: value for key, value in sentence.encoder_options.items() if key != "positions"}
     return sentence.encoder, kept | {"num_classes": classes, "global_pool": "avg", "fc_norm": False}
 
