@@ -42,6 +42,12 @@ class Heatmap:
     def __repr__(self) -> str:
         return f"Heatmap({tuple(self.values.shape)}, {self.min:.4g}..{self.max:.4g}, by {self.by})"
 
+    def describe(self) -> str:
+        """The map in words whose every number can be recomputed, see `mimviz.core.describe`."""
+        from .describe import describe
+
+        return describe(self).text
+
     def plot(self, picture=None):
         """A matplotlib figure with the real range on its colour bar."""
         from ..plot import show_heatmap
