@@ -59,60 +59,77 @@ def keywords(text: str) -> dict:
 
 
 def run_train(args: argparse.Namespace) -> int:
-    import torch
-
-    from ..data import Batches, load_images
-    from ..train import fit
+    from ..data import load_images
     from ..zoo import save_mim
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(args.seed)
+    device = prepare(args)
     sentence = _sentence(args)
     model = sentence.build().to(device)
     plain_attention(model, device, args.precision)
     if args.source:
         print(_begin_with(model, args.source))
-    encoder = model.encoder
-    size = (encoder.grid.height, encoder.grid.width)
+    size = (model.grid.height, model.grid.width)
     pictures = load_images(args.data if len(args.data) > 1 else args.data[0], size=size, limit=args.limit)
-    batches = Batches(pictures.images, args.batch, mean=encoder.mean, std=encoder.std, seed=args.seed)
-    parameters = sum(p.numel() for p in model.parameters())
-    print(
-        f"{sentence.recipe} over {sentence.encoder}: {parameters / 1e6:.2f} M parameters, {len(pictures.images)} pictures, {device}"
-    )
-    out = Path(args.out)
-    facts = {
-        "batch": args.batch,
-        "pictures": len(pictures.images),
-        "sentence": asdict(sentence),
-        "precision": args.precision,
-    }
-    if args.source:
-        facts["source"] = args.source
-    steps = fit(
-        model, batches, steps=args.steps, lr=args.lr, weight_decay=args.weight_decay, precision=args.precision, seed=args.seed,
-        checkpoint=out / "run.safetensors", every=args.every, facts=facts,
-    )  # fmt: skip
-    began = time.time()
-    loss = follow(steps, args.steps, out)
+    card = begin_card(args, "mimviz train", WORDS, model, pictures, device)
+    print(f"{sentence.recipe} over {sentence.encoder}: {size_of(card)}, {device}")
+    out, began = Path(args.out), time.time()
+    loss = follow(_steps(args, model, pictures, sentence), args.steps, out)
     if loss is None and (out / "model.safetensors").exists():
         print(f"{out / 'run.safetensors'} has all of its {args.steps} steps: nothing was trained, nothing was written")
         return 0
-    card = {
-        "name": args.name or out.name,
-        "command": "mimviz train " + " ".join(words(args, WORDS)),
-        "seed": args.seed, "steps": args.steps, "batch": args.batch, "pictures": len(pictures.images),
-        "parameters": parameters, "device": device, "threads": torch.get_num_threads(),
-        "minutes_of_last_stretch": round((time.time() - began) / 60, 1), "loss_at_end": loss, "torch": str(torch.__version__),
-    }  # fmt: skip
-    save_mim(out / "model.safetensors", model, sentence, **card)
+    save_mim(out / "model.safetensors", model, sentence, **card, **end_card(began, loss))
     print(
         f"{out / 'model.safetensors'}: loss {loss} over the last 100 steps; "
         f"look at it with mimviz.load_mim({str(out / 'model.safetensors')!r})"
     )
     return 0
+
+
+def prepare(args: argparse.Namespace) -> str:
+    """Sets the threads and the seed; returns the device."""
+    import torch
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    return args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def begin_card(args: argparse.Namespace, command: str, names: Sequence[str], model, pictures, device: str) -> dict:
+    """What is known of a run before it begins."""
+    import torch
+
+    return {
+        "name": args.name or Path(args.out).name,
+        "command": " ".join([command, *words(args, names)]),
+        "seed": args.seed, "steps": args.steps, "batch": args.batch, "pictures": len(pictures.images),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "device": device, "threads": torch.get_num_threads(), "torch": str(torch.__version__),
+    }  # fmt: skip
+
+
+def end_card(began: float, loss: float | None) -> dict:
+    """What is known of it afterwards."""
+    return {"minutes_of_last_stretch": round((time.time() - began) / 60, 1), "loss_at_end": loss}
+
+
+def size_of(card: dict) -> str:
+    return f"{card['parameters'] / 1e6:.2f} M parameters, {card['pictures']} pictures"
+
+
+def _steps(args: argparse.Namespace, model, pictures, sentence):
+    from ..data import Batches
+    from ..train import fit
+
+    encoder, count = model.encoder, len(pictures.images)
+    batches = Batches(pictures.images, args.batch, mean=encoder.mean, std=encoder.std, seed=args.seed)
+    facts = {"batch": args.batch, "pictures": count, "sentence": asdict(sentence), "precision": args.precision}
+    if args.source:
+        facts["source"] = args.source
+    return fit(
+        model, batches, steps=args.steps, lr=args.lr, weight_decay=args.weight_decay, precision=args.precision, seed=args.seed,
+        checkpoint=Path(args.out) / "run.safetensors", every=args.every, facts=facts,
+    )  # fmt: skip
 
 
 def plain_attention(model, device: str, precision: str) -> None:

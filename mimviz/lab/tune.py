@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from .train import follow, plain_attention, sentence_of, words
+from .train import begin_card, end_card, follow, plain_attention, prepare, sentence_of, size_of
 
 
 def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,60 +45,32 @@ def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_tune(args: argparse.Namespace) -> int:
-    import torch
-
-    from ..data import Batches, load_images
-    from ..train import fit
-    from ..tune import Classifier, classifier, layer_decay, read_classes
+    from ..tune import Classifier, classifier, read_classes
     from ..zoo import load_mim, save_vit
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(args.seed)
+    device = prepare(args)
     classes, mim = read_classes(args.classes), load_mim(args.source)
-    name, options = _timm(mim, len(classes))
-    vit = classifier(mim, len(classes))
+    vit, sentence = classifier(mim, len(classes)), sentence_of(mim)
     model = Classifier(vit, steps=args.steps, keep=args.keep, whole=args.whole, smoothing=args.smoothing).to(device)
     plain_attention(model, device, args.precision)
-    size = (mim.grid.height, mim.grid.width)
-    pictures = load_images(args.data if len(args.data) > 1 else args.data[0], size=size, limit=args.limit)
-    _check(pictures.labels, classes)
-    batches = Batches(
-        pictures.images, args.batch, mean=model.encoder.mean, std=model.encoder.std, labels=pictures.labels,
-        seed=args.seed, scale=(args.crop, 1.0),
-    )  # fmt: skip
-    parameters = sum(p.numel() for p in vit.parameters())
-    print(
-        f"{args.source} as {name}: {parameters / 1e6:.2f} M parameters, {len(classes)} classes, "
-        f"{len(pictures.images)} pictures, {device}"
-    )
-    facts = {key: getattr(args, key) for key in FACTS}
-    out = Path(args.out)
-    steps = fit(
-        model, batches, steps=args.steps, lr=args.lr, weight_decay=args.weight_decay, precision=args.precision, seed=args.seed,
-        scales=layer_decay(model, args.layer_decay), betas=(0.9, 0.999), checkpoint=out / "run.safetensors", every=args.every,
-        facts=facts | {"pictures": len(pictures.images), "classes": classes},
-    )  # fmt: skip
-    began = time.time()
-    loss = follow(steps, args.steps, out)
+    pictures = _labelled(args.data, mim.grid, classes, args.limit)
+    held_out = _labelled([args.validate], mim.grid, classes) if args.validate else None
+    card = begin_card(args, "mimviz tune", WORDS, model, pictures, device)
+    print(f"{args.source} as {sentence.encoder}: {size_of(card)}, {len(classes)} classes, {device}")
+    out, began = Path(args.out), time.time()
+    loss = follow(_steps(args, model, pictures, classes), args.steps, out)
     if loss is None and (out / "model.safetensors").exists():
         print(f"{out / 'run.safetensors'} has all of its {args.steps} steps: nothing was trained, nothing was written")
         return 0
-    card = {
-        "name": args.name or out.name,
-        "command": "mimviz tune " + " ".join(words(args, WORDS)),
-        "seed": args.seed, "steps": args.steps, "batch": args.batch, "pictures": len(pictures.images),
-        "parameters": parameters, "device": device, "threads": torch.get_num_threads(),
-        "minutes_of_last_stretch": round((time.time() - began) / 60, 1), "loss_at_end": loss, "torch": str(torch.__version__),
-    }  # fmt: skip
-    if args.validate:
-        card |= _validated(vit, args.validate, size, model.encoder)
-        print(
-            f"{card['validation_pictures']} pictures of {args.validate}: top-1 {card['top1']:.2%}, top-5 {card['top5']:.2%}"
-        )
-    save_vit(out / "model.safetensors", vit, name, options, classes=classes, card=card)
-    print(f"{out / 'model.safetensors'}: loss {loss} over the last 100 steps; open it with mimviz.zoo.read_vit")
+    card |= end_card(began, loss)
+    if held_out:
+        card |= _score(vit.cpu(), held_out, model.encoder)
+        print(f"{len(held_out.labels)} pictures held out: top-1 {card['top1']:.2%}, top-5 {card['top5']:.2%}")
+    save_vit(out / "model.safetensors", vit, *_timm(sentence, vit), classes=classes, card=card)
+    print(
+        f"{out / 'model.safetensors'}: loss {loss} over the last 100 steps; "
+        f"open it with mimviz.load_vit({str(out / 'model.safetensors')!r})"
+    )
     return 0
 
 
@@ -109,27 +81,47 @@ WORDS = (
 )  # fmt: skip
 
 
-def _timm(mim, classes: int) -> tuple[str, dict]:
+def _steps(args: argparse.Namespace, model, pictures, classes: list[str]):
+    from ..data import Batches
+    from ..train import fit
+    from ..tune import layer_decay
+
+    batches = Batches(
+        pictures.images, args.batch, mean=model.encoder.mean, std=model.encoder.std, labels=pictures.labels,
+        seed=args.seed, scale=(args.crop, 1.0),
+    )  # fmt: skip
+    facts = {key: getattr(args, key) for key in FACTS} | {"pictures": len(pictures.images), "classes": classes}
+    return fit(
+        model, batches, steps=args.steps, lr=args.lr, weight_decay=args.weight_decay, precision=args.precision, seed=args.seed,
+        scales=layer_decay(model, args.layer_decay), betas=(0.9, 0.999), checkpoint=Path(args.out) / "run.safetensors",
+        every=args.every, facts=facts,
+    )  # fmt: skip
+
+
+def _timm(sentence, vit) -> tuple[str, dict]:
     """Under which name and with which of its own keywords timm builds the classifier."""
-    sentence = sentence_of(mim)
     kept = {key: value for key, value in sentence.encoder_options.items() if key != "positions"}
-    return sentence.encoder, kept | {"num_classes": classes, "global_pool": "avg", "fc_norm": False}
+    head = {"num_classes": vit.num_classes, "global_pool": vit.global_pool}
+    return sentence.encoder, kept | head | {"fc_norm": type(vit.fc_norm).__name__ != "Identity"}
 
 
-def _check(labels, classes: list[str]) -> None:
-    low, high = int(labels.min()), int(labels.max())
+def _labelled(sources: list[str], grid, classes: list[str], limit: int | None = None):
+    """The pictures of Parquet files, each with a label that has a class."""
+    from ..data import load_images
+
+    source = sources if len(sources) > 1 else sources[0]
+    pictures = load_images(source, size=(grid.height, grid.width), limit=limit)
+    low, high = int(pictures.labels.min()), int(pictures.labels.max())
     if low < 0 or high >= len(classes):
         raise ValueError(
             f"labels are {low} to {high}, but there are {len(classes)} classes, so 0 to {len(classes) - 1} are wanted"
             + (": pictures without a label cannot be learnt from" if low < 0 else "")
         )
+    return pictures
 
 
-def _validated(vit, source: str, size: tuple[int, int], encoder) -> dict:
-    from ..data import load_images
+def _score(vit, held_out, encoder) -> dict:
     from ..tune import logits_of, top
 
-    held_out = load_images(source, size=size)
-    logits = logits_of(vit.cpu().eval(), held_out.images, mean=encoder.mean, std=encoder.std)
-    first, fifth = top(logits, held_out.labels)
-    return {"validation_pictures": len(held_out.labels), "top1": first, "top5": fifth}
+    logits = logits_of(vit.eval(), held_out.images, mean=encoder.mean, std=encoder.std)
+    return {"held_out": len(held_out.labels)} | dict(zip(("top1", "top5"), top(logits, held_out.labels), strict=True))

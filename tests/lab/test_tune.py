@@ -54,11 +54,11 @@ def test_pictures_with_labels_become_a_classifier_with_a_card(files, tmp_path, c
     assert vit(torch.zeros(1, 3, 16, 16)).shape == (1, 2)
     assert vit.num_prefix_tokens == 2
     card = vit.card
-    assert card["steps"] == 4 and card["pictures"] == 8 and card["validation_pictures"] == 8
+    assert card["steps"] == 4 and card["pictures"] == 8 and card["held_out"] == 8
     assert 0 <= card["top1"] <= card["top5"] == 1
     assert "--from mim.safetensors" in card["command"] and "--keep 0.5 --whole 0.5" in card["command"]
     assert str(tmp_path) not in card["command"]
-    assert "read_vit" in capsys.readouterr().out
+    assert "mimviz.load_vit" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -98,6 +98,13 @@ def test_labels_without_a_class_are_one_line(files, tmp_path, capsys, label, mes
     assert tune(files, tmp_path / "run") == 2
     said = capsys.readouterr().err
     assert message in said and "Traceback" not in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_held_out_pictures_are_looked_at_before_the_training(files, tmp_path, capsys):
+    write(files / "other.parquet", range(4), label=lambda _: 7)
+    assert tune(files, tmp_path / "run", "--validate", str(files / "other.parquet")) == 2
+    assert "labels are 7 to 7" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
