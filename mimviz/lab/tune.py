@@ -11,7 +11,11 @@ from .train import begin_card, end_card, follow, plain_attention, prepare, sente
 
 def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("data", nargs="+", help="Parquet files (image, label) with wildcards")
+    add(
+        "data",
+        nargs="+",
+        help="Parquet files (image, label) with wildcards, or a folder with one folder for each class",
+    )
     add("--classes", required=True, help="JSON file with the names of the classes, in the order of their labels")
     add("--from", dest="source", default="tiny", help="masked model to begin with (default %(default)s)")
     add(
@@ -106,7 +110,7 @@ def _timm(sentence, vit) -> tuple[str, dict]:
 
 
 def _labelled(sources: list[str], grid, classes: list[str], limit: int | None = None):
-    """The pictures of Parquet files, each with a label that has a class."""
+    """Pictures, each with a label that has a class."""
     from ..data import load_images
 
     source = sources if len(sources) > 1 else sources[0]

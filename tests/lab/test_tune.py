@@ -61,6 +61,16 @@ def test_pictures_with_labels_become_a_classifier_with_a_card(files, tmp_path, c
     assert "mimviz.load_vit" in capsys.readouterr().out
 
 
+def test_the_folders_of_a_folder_are_classes(files, tmp_path):
+    for index, place in enumerate(("a", "b") * 2):
+        (tmp_path / "photos" / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / place / f"{index}.png").write_bytes(photo(16 + index, 16))
+    words = ["--from", str(files / "mim.safetensors"), "--classes", str(files / "classes.json"), "--device", "cpu"]
+    words += ["-o", str(tmp_path / "run"), "--batch", "4", "--steps", "1"]
+    assert main(["tune", str(tmp_path / "photos"), *words]) == 0
+    assert read_vit(tmp_path / "run" / "model.safetensors").card["pictures"] == 4
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_stopped_run_goes_on_to_the_same_weights(files, tmp_path, monkeypatch, precision):
     tune(files, tmp_path / "whole", "--steps", "5", "--precision", precision)
