@@ -16,7 +16,8 @@ FAMILIES: tuple[type[nn.Module], ...] = (ResNet, ConvNeXt)
 
 @dataclass(frozen=True)
 class Stages:
-    """Names in the order of the pass: `modules` are the stages, `blocks` their residual blocks, `stage_of[i]` the stage of block i.
+    """Names in the order of the pass: `modules` are the stages, `blocks` their residual blocks, `stage_of[i]` the stage of
+    block i.
 
     `grids[s]` maps pixels to the cells of what stage s puts out, of `widths[s]` channels.
     """

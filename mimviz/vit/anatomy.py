@@ -22,15 +22,15 @@ Reach = Literal["global", "windows", "convolutions"]
 class Anatomy:
     """The parts of a model for pictures of one size.
 
-    `grid` maps pixels to patches; a sequence has `prefix` tokens in front of them: `class_tokens` of these are class tokens (DeiT's
-    distillation token is one), the last `registers` are registers. `positions` names how it knows where a patch lies; `blocks` and
-    `attentions` are the names of its blocks and attention modules, in the order of the pass (no attentions where a block does it all
-    in one module, and in conv nets); `mean` and `std` normalize pictures.
+    `grid` maps pixels to patches; a sequence has `prefix` tokens in front of them: `class_tokens` of these are class tokens
+    (DeiT's distillation token is one), the last `registers` are registers. `positions` names how it knows where a patch lies;
+    `blocks` and `attentions` are the names of its blocks and attention modules, in the order of the pass (no attentions in conv
+    nets, and where a block does it all in one module); `mean` and `std` normalize pictures.
 
-    `size` (height, width): pixels of the pictures that it takes. Where the patch does not divide it, the grid covers the top left, as
-    timm's patch embedding does. `reach`: how far a patch looks within one block. `stages`: the grids of a hierarchical model, finest
-    first; `grid` is the last of them and `width` its channels. Block i puts out tokens of `stages[stage_of[i]]`. Other models have
-    one. `prefix_from`: the first block that sees the prefix tokens; not 0 in ConViT alone.
+    `size` (height, width): pixels of the pictures that it takes. Where the patch does not divide it, the grid covers the top
+    left, as timm does. `reach`: how far a patch looks within one block. `stages`: the grids of a hierarchical model, finest
+    first; `grid` is the last of them, `width` its channels, and block i puts out tokens of `stages[stage_of[i]]`. Other models
+    have one stage. `prefix_from`: the first block that sees the prefix tokens; not 0 in ConViT alone.
     """
 
     family: str
@@ -55,8 +55,8 @@ class Anatomy:
 def anatomy(model: nn.Module, *, size: tuple[int, int] | None = None) -> Anatomy:
     """The anatomy of a timm model for pictures of `size` (height, width) pixels; its own size unless told.
 
-    Raises TypeError with the reason for a model of a family that mimviz cannot read, ValueError for a size or a number of channels
-    that it cannot.
+    Raises TypeError with the reason for a model of a family that mimviz cannot read, ValueError for a size or a number of
+    channels that it cannot.
     """
     config = resolve_model_data_config(model)
     found = facts(model, size, tuple(config["input_size"][1:]))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from timm.layers.pos_embed_rel import RelPosMlp
 from timm.models.beit import Beit
 from timm.models.convit import ConVit
 from timm.models.eva import Eva
 from timm.models.naflexvit import NaFlexVit
 from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer_relpos import VisionTransformerRelPos
 
 from .picture import attentions, check_channels, covering, own_size, side
 
-FLAT = (VisionTransformer, Beit, Eva, NaFlexVit, ConVit)
+FLAT = (VisionTransformer, Beit, Eva, NaFlexVit, ConVit, VisionTransformerRelPos)
 
 
 def flat(vit: Any, size: tuple[int, int] | None, default: tuple[int, int]) -> dict[str, Any]:
@@ -21,8 +23,9 @@ def flat(vit: Any, size: tuple[int, int] | None, default: tuple[int, int]) -> di
     tokens = vit.embeds if isinstance(vit, NaFlexVit) else vit
     fixed = not (isinstance(vit, NaFlexVit) or getattr(vit, "dynamic_img_size", False))
     own: Any = getattr(embeds, "img_size", default)
+    patch: Any = embeds.patch_size
     height, width = own_size(vit, own, size, fixed=fixed)
-    grid = covering(height, width, side(embeds.patch_size), cut=fixed)
+    grid = covering(height, width, side(patch), cut=fixed)
     class_tokens = sum(getattr(tokens, name, None) is not None for name in ("cls_token", "dist_token"))
     blocks = tuple(f"blocks.{i}" for i in range(len(vit.blocks)))
     if isinstance(vit, ConVit) and grid.rows != grid.cols:
@@ -60,6 +63,12 @@ def _positions(vit: Any, tokens: Any) -> str:
         first: Any = vit.blocks[0]
         shared, own = vit.rel_pos_bias, first.attn.relative_position_bias_table
         inside = "relative bias" if shared is not None or own is not None else ""
+    elif isinstance(vit, VisionTransformerRelPos):
+        first: Any = vit.blocks[0]
+        bias = vit.shared_rel_pos or first.attn.rel_pos
+        inside = (
+            "continuous relative bias" if isinstance(bias, RelPosMlp) else "relative bias" if bias is not None else ""
+        )
     elif isinstance(vit, ConVit) and vit.local_up_to_layer > 0:
         inside = "gated relative"
     return " + ".join(each for each in (table, inside) if each) or "none"
