@@ -1,11 +1,25 @@
 """One file, one lens: `lens(scene) → Heatmap`. `DIAGNOSTICS` are called the same way and return numbers about heads and layers."""
 
+from ._attribute import attribute as attribute
+from ._attribute import to_quantus as to_quantus
 from .attention import Attention
 from .chefer import Chefer
+from .deconvolution import Deconvolution
+from .deeplift import DeepLIFT
+from .feature_ablation import FeatureAblation
+from .gradient import Gradient
+from .gradient_shap import GradientSHAP
+from .guided_backprop import GuidedBackprop
+from .input_x_gradient import InputXGradient
+from .integrated_gradients import IntegratedGradients
+from .occlusion import Occlusion
 from .rollout import Rollout
+from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
 
 __all__ = [
     "Attention", "Rollout", "Chefer",
+    "Gradient", "InputXGradient", "IntegratedGradients", "SmoothGrad", "VarGrad", "SmoothGradSquared", "GradientSHAP",
+    "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution",
 ]  # fmt: skip
 
 DIAGNOSTICS: tuple[str, ...] = ()
