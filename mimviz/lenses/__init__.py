@@ -6,18 +6,24 @@ from .attention import Attention
 from .chefer import Chefer
 from .deconvolution import Deconvolution
 from .deeplift import DeepLIFT
+from .distance import MeanAttentionDistance
+from .entropy import Entropy
 from .feature_ablation import FeatureAblation
+from .flow import Flow
 from .gradient import Gradient
 from .gradient_shap import GradientSHAP
 from .guided_backprop import GuidedBackprop
 from .input_x_gradient import InputXGradient
 from .integrated_gradients import IntegratedGradients
+from .legrad import LeGrad
 from .occlusion import Occlusion
 from .rollout import Rollout
 from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
+from .token_norm import TokenNorm
+from .token_tm import TokenTM
 
 __all__ = [
-    "Attention", "Rollout", "Chefer",
+    "Attention", "Rollout", "Flow", "Chefer", "LeGrad", "TokenTM", "Entropy", "MeanAttentionDistance", "TokenNorm",
     "Gradient", "InputXGradient", "IntegratedGradients", "SmoothGrad", "VarGrad", "SmoothGradSquared", "GradientSHAP",
     "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution",
 ]  # fmt: skip

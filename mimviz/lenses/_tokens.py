@@ -47,14 +47,8 @@ def reading(scene: Scene) -> Tensor:
 
 
 def on_grid(scene: Scene, values: Tensor) -> Tensor:
-    """(B, prefix + N) → (B, rows, cols): the patches alone, where they lie."""
-    prefix, grid = scene.prefix, scene.grid
-    if values.shape[1] != prefix + grid.count:
-        raise ValueError(
-            f"this layer has {values.shape[1]} tokens, but the picture has {grid.count} patches and {prefix} tokens before them: "
-            f"{scene.anatomy.family} merges or drops tokens there, so this map has no place on the grid; ask for an earlier layer"
-        )
-    return values[:, prefix:].reshape(-1, *grid.shape).float()
+    """(B, prefix + N) → (B, rows, cols): the patches alone, where they lie, in float32."""
+    return scene.patches(values).float()
 
 
 def fused(maps: Tensor, fusion: Fusion) -> Tensor:

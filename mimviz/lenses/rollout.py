@@ -56,5 +56,10 @@ class Rollout:
             gone = torch.zeros_like(flat, dtype=torch.bool).scatter_(1, weakest, True)
             gone[:, 0] = False
             attention = flat.masked_fill(gone, 0.0).reshape(-1, N, N)
-        step = attention + torch.eye(N, device=attention.device)
-        return step / step.sum(-1, keepdim=True)
+        return with_residual(attention)
+
+
+def with_residual(attention: Tensor) -> Tensor:
+    """(…, N, N) → A + I, rows summing to 1: half of what a token becomes is what it was (Abnar & Zuidema, section 3)."""
+    step = attention + torch.eye(attention.shape[-1], device=attention.device)
+    return step / step.sum(-1, keepdim=True)

@@ -1,0 +1,73 @@
+"""Token Transformation Matters: Towards Faithful Post-hoc Explanation for Vision Transformer. Wu et al. CVPR 2024. arXiv 2403.14552.
+
+Attention says how tokens are mixed, not how each is changed on the way. Every change E → Ẽ weighs W = ‖Ẽ‖ / ‖E‖ · NECC(E, Ẽ), with
+NECC = exp(cos(E, Ẽ)), here with mean 1 over the tokens. Relevance starts from the lengths of the embedded tokens, C = diag ‖E‖, and
+C ← C + mean over heads of (∇A ⊙ A)⁺ · diag(W) · C, then C ← C + diag(W) · C for the MLP. No public code was found: what NECC is
+divided by and the order of the two steps follow the paper's abstract and reviews, not its code.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..core import Heatmap
+from ..vit import Scene
+from ._residual import cosine, halves, projected
+from ._tokens import layer_number, on_grid, reading
+
+
+@dataclass(frozen=True)
+class TokenTM:
+    """(B, rows, cols): relevance of each patch to the target's score, at least 0.
+
+    lengths, directions: whether changes of length and of direction count (with neither, W = 1). mlp: whether MLPs count. start:
+    whether relevance starts from the tokens' lengths instead of from 1. All four off is `Chefer`.
+    """
+
+    lengths: bool = True
+    directions: bool = True
+    mlp: bool = True
+    start: bool = True
+    start_layer: int = 0
+
+    def __call__(self, scene: Scene) -> Heatmap:
+        trace = scene.trace
+        row = reading(scene).expand(len(scene), 1, -1)  # (B, 1, N): only the rows that the head reads
+        for layer in reversed(range(layer_number(scene, self.start_layer), len(trace.layers))):
+            by_attention, by_mlp = self.weights(scene, layer)
+            if self.mlp:
+                row = row * (1 + by_mlp[:, None])
+            step = (trace.attention_grad[layer] * trace.attention[layer]).float().clamp_min(0).mean(1)  # (B, N, N)
+            row = row + (row @ step) * by_attention[:, None]
+        relevance = row[:, 0]
+        if self.start:
+            relevance = relevance * _length(_embedded(scene))
+        return Heatmap(on_grid(scene, relevance), by=self)
+
+    def weights(self, scene: Scene, layer: int) -> tuple[Tensor, Tensor]:
+        """(W of attention, W of the MLP), each (B, N), of one layer."""
+        before, by_attention, by_mlp = halves(scene, layer)
+        return self._weigh(before, projected(scene, layer)), self._weigh(before + by_attention, by_mlp)
+
+    def _weigh(self, before: Tensor, after: Tensor) -> Tensor:
+        weights = torch.ones(before.shape[:2], device=before.device)
+        if self.lengths:
+            weights = weights * _length(after) / _length(before).clamp_min(1e-12)
+        if self.directions:
+            alike = cosine(before, after).exp()
+            weights = weights * alike / alike.mean(1, keepdim=True)
+        return weights
+
+
+def _length(tokens: Tensor) -> Tensor:
+    return tokens.float().norm(dim=-1)
+
+
+def _embedded(scene: Scene) -> Tensor:
+    """(B, N, C): what goes into the first block."""
+    embedded = scene.trace.embedded
+    assert embedded is not None
+    return embedded
