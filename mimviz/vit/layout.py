@@ -16,7 +16,7 @@ from .anatomy import Anatomy
 
 @dataclass(frozen=True)
 class Layout:
-    """`prefix` tokens, then the cells of `grid` row by row; `tokens` brings what a block made into that order, (B, prefix + N, C)."""
+    """`prefix` tokens, then the cells of `grid` row by row; `tokens` brings what a block made into that order."""
 
     grid: Grid
     prefix: int
@@ -27,10 +27,10 @@ class Layout:
         return tokens[:, self.prefix :].transpose(1, 2).unflatten(2, self.grid.shape)
 
 
-def block_layout(model: Any, index: int, output: Tensor, parts: Anatomy) -> Layout:
+def block_layout(model: Any, index: int, output: Tensor, parts: Anatomy, *, dropped: bool = False) -> Layout:
     """How the output of block `index` lies in the picture: (B, N, C), (B, C, rows, cols) or (B, rows, cols, C).
 
-    Raises ValueError for anything else.
+    dropped: some patches never went in, so tokens stand where they were seen. Raises ValueError for a shape of any other kind.
     """
     name = parts.blocks[index]
     if output.ndim == 4:
@@ -42,6 +42,8 @@ def block_layout(model: Any, index: int, output: Tensor, parts: Anatomy) -> Layo
     if hasattr(model, "reroll"):  # Hiera keeps the tokens of a mask unit together
         rows, cols = model.reroll.schedule[index][1]
         return Layout(_stage(parts, index, rows, cols), 0, lambda x: model.reroll(x, index).flatten(1, 2))
+    if dropped:
+        return Layout(parts.grid, parts.prefix, _as_is)
     return token_layout(output.shape[1], parts, name=name, stage=_stage(parts, index))
 
 
@@ -50,7 +52,7 @@ def token_layout(length: int, parts: Anatomy, *, name: str = "this layer", stage
 
     Raises ValueError where they are neither: something merged or dropped tokens.
     """
-    for grid in (stage or parts.grid, *getattr(parts, "stages", ())):
+    for grid in (stage or parts.grid, *parts.stages):
         for prefix in (parts.prefix, 0):
             if length == prefix + grid.count:
                 return Layout(grid, prefix, _as_is)
@@ -62,8 +64,7 @@ def token_layout(length: int, parts: Anatomy, *, name: str = "this layer", stage
 
 def _stage(parts: Anatomy, index: int, rows: int = 0, cols: int = 0) -> Grid:
     """The grid of a block, or one with so many cells where the block's own shape says so."""
-    of = getattr(parts, "stage_of", ())
-    grid = parts.stages[of[index]] if of else parts.grid
+    grid = parts.stages[parts.stage_of[index]]
     if not rows or (rows, cols) == grid.shape:
         return grid
     return Grid(rows, cols, math.ceil(parts.grid.height / rows))

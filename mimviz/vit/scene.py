@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Collection
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..core import Grid, Picture
-from .anatomy import Anatomy, anatomy
+from ..core import Grid, Mask, Picture
+from .anatomy import Anatomy
 from .evaluating import evaluating
 from .layout import token_layout
-from .recording import recording
+from .subject import Subject, subject
 from .target import Target, class_names, scorer
 from .trace import Gradients, Trace
 
 
 class Scene:
-    """`Scene(model, pictures, target=…)`: what every lens, judge and view of a ViT starts from.
+    """`Scene(model, pictures, target=…)`: what every lens, judge and view of a model starts from.
 
-    model: a timm ViT. pictures: whatever `mimviz.image` opens, a list of such, or normalized tensors (B, 3, H, W).
-    target: a class by number or name, one for each picture or one for all; a function of the logits (B, classes) → (B,); None means
-    each picture's best class.
+    model: a timm ViT or conv net that mimviz reads, an Encoder, or a masked model. pictures: whatever `mimviz.image` opens, a list
+    of such, or normalized tensors (B, 3, H, W). target: a class by number or name, one for each picture or one for all; a function
+    of the output, logits (B, classes) → (B,); None means each picture's best class, and of a masked model its loss.
+    mask: what an encoder or masked model hides, one for all pictures or one for each; a masked model draws its own unless told.
+    layers: numbers (also negative) of the layers and blocks that are kept, where all would need too much memory (`trace.bytes`).
 
     The model is left as it was found: modes, hooks, `.grad`. `trace` is one pass without a gradient; whatever needs a gradient
     (`trace.attention_grad`, `trace.token_grad`, `image_grad`) shares one more. Raises TypeError for models mimviz cannot read.
     """
 
-    def __init__(self, model: nn.Module, pictures: Any, *, target: Target = None):
+    def __init__(
+        self,
+        model: nn.Module,
+        pictures: Any,
+        *,
+        target: Target = None,
+        mask: Any = None,
+        layers: Collection[int] | None = None,
+    ):
         self.model = model
-        self.anatomy: Anatomy = anatomy(model)
+        self.subject: Subject = subject(model, mask, _count(pictures))
         self.pictures, self.images = _opened(pictures, self.anatomy, next(model.parameters()))
         self.target = target
+        self._layers = None if layers is None else _numbers(layers, len(self.anatomy.blocks))
+
+    @property
+    def anatomy(self) -> Anatomy:
+        return self.subject.anatomy
 
     @property
     def grid(self) -> Grid:
@@ -47,26 +62,27 @@ class Scene:
     def __len__(self) -> int:
         return len(self.images)
 
-    @cached_property
+    @property
     def trace(self) -> Trace:
-        """One pass over the pictures, without a gradient."""
-        with torch.inference_mode(False), torch.no_grad():
-            trace = self._pass(self.images)
-        trace.backward = lambda: self._gradients
-        return trace
+        """One pass over the pictures, without a gradient; of a masked model, through its encoder."""
+        return self._traces[0]
 
-    def patches(self, values: Tensor) -> Tensor:
-        """(B, prefix + N) or (B, N), a number for each token → (B, rows, cols): the patches alone, where they lie.
-
-        Raises ValueError where the tokens are not those of the grid or of a coarser one.
-        """
-        return token_layout(values.shape[1], self.anatomy, name="the map").map(values[..., None])[:, 0]
+    @property
+    def decoder_trace(self) -> Trace:
+        """The same pass through a masked model's decoder: its layers see all patches, seen and hidden ones."""
+        found = self._traces[1]
+        if found is None or not found.layers:
+            what = (
+                type(self.subject.decoder).__name__ if self.subject.decoder is not None else type(self.model).__name__
+            )
+            raise ValueError(f"{what} has no layers of attention to look at" if found else f"{what} has no decoder")
+        return found
 
     @property
     def logits(self) -> Tensor:
         """(B, classes)."""
         logits = self.trace.logits
-        if logits is None or logits.ndim != 2 or not getattr(self.model, "num_classes", 0):
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or not getattr(self.model, "num_classes", 0):
             raise ValueError(
                 f"this {self.anatomy.family} has no classes, so nothing can be asked about one: load it with its head, "
                 "or give target=… a function of its output"
@@ -76,7 +92,7 @@ class Scene:
     def score(self, images: Tensor) -> Tensor:
         """(B,): the target's score for any normalized pictures (B or a multiple of B, 3, H, W), with a gradient."""
         with evaluating(self.model):
-            return self._scorer(self.model(images))
+            return self._scorer(self.subject.run(images))
 
     @property
     def names(self) -> list[str] | None:
@@ -86,43 +102,122 @@ class Scene:
     @property
     def image_grad(self) -> Tensor:
         """∂ score / ∂ pictures, (B, 3, H, W)."""
-        return self._gradients.images
+        return self._gradients[1]
+
+    def patches(self, values: Tensor) -> Tensor:
+        """(B, prefix + N) or (B, N), a number for each token → (B, rows, cols): the patches alone, where they lie.
+
+        Raises ValueError where the tokens are those of no grid of this model.
+        """
+        return token_layout(values.shape[1], self.anatomy, name="the map").map(values[..., None])[:, 0]
 
     # --- inside ---
 
-    def _pass(self, images: Tensor) -> Trace:
-        with evaluating(self.model), recording(self.model, self.anatomy) as trace:
-            trace.logits = self.model(images)
-        return trace
+    @cached_property
+    def _traces(self) -> tuple[Trace, Trace | None]:
+        with torch.inference_mode(False), torch.no_grad():
+            traces = self._pass(self.images)
+        drawn = getattr(traces[0].logits, "mask", None)
+        if self.subject.mask is None and isinstance(drawn, Mask):  # whatever is asked next is asked of the same patches
+            self.subject = subject(self.model, drawn, len(self))
+        for index, trace in enumerate(traces):
+            if trace is not None:
+                trace.hidden = None if self.subject.mask is None else self.subject.mask.hidden
+                trace.backward = partial(self._of_trace, index)
+        return traces
+
+    def _of_trace(self, index: int) -> Gradients:
+        return self._gradients[0][index]
+
+    def _pass(self, images: Tensor) -> tuple[Trace, Trace | None]:
+        with evaluating(self.model), self.subject.recording(layers=self._layers) as traces:
+            output = self.subject.run(images)
+        for trace in traces:
+            if trace is not None:
+                trace.logits = output
+        return traces
 
     @cached_property
     def _scorer(self) -> Callable[[Any], Tensor]:
-        return self.target if callable(self.target) else scorer(self.model, self.target, self.logits)
+        if callable(self.target):
+            return self.target
+        if self.target is None and hasattr(self.trace.logits, "patch_loss"):
+            return _loss
+        return scorer(self.model, self.target, self.logits)
 
     @cached_property
-    def _gradients(self) -> Gradients:
+    def _gradients(self) -> tuple[list[Gradients], Tensor]:
+        score_of = self._scorer  # its own pass, if it needs one, comes first
         with torch.inference_mode(False), torch.enable_grad():
             images = self.images.detach().requires_grad_()  # frozen weights must not cut the graph
-            trace = self._pass(images)
-            score = self._scorer(trace.logits).sum()
-            mixed = [layer.mixed for layer in trace.layers]
-            wanted: list[Any] = [*mixed, *(block.output for block in trace.blocks), images]
-            grads = torch.autograd.grad(score, wanted, allow_unused=True)
-        found = [torch.zeros_like(w) if g is None else g for g, w in zip(grads, wanted, strict=True)]
-        return Gradients(found[: len(mixed)], found[len(mixed) : -1], found[-1])
+            traces = self._pass(images)
+            score = score_of(traces[0].logits)
+            _check_same(self._traces, traces)
+            wanted = [images, *(each for trace in traces if trace is not None for each in _sources(trace))]
+            grads = torch.autograd.grad(score.sum(), wanted, allow_unused=True)
+        found = iter([torch.zeros_like(w) if g is None else g for g, w in zip(grads, wanted, strict=True)])
+        by_images = next(found)
+        return [_sorted(trace, found, by_images) for trace in traces if trace is not None], by_images
+
+
+def _sources(trace: Trace) -> list[Tensor]:
+    """What a gradient is wanted by, in one order."""
+    layers = [*trace.layers, *([] if trace.pooling is None else [trace.pooling])]
+    return [
+        each for each in (*(layer.mixed for layer in layers), *(b.output for b in trace.blocks)) if each is not None
+    ]
+
+
+def _sorted(trace: Trace, found: Any, images: Tensor) -> Gradients:
+    """The gradients back to where their sources came from; None where a layer was left out."""
+    mixed = [None if layer.mixed is None else next(found) for layer in trace.layers]
+    pooling = None if trace.pooling is None or trace.pooling.mixed is None else next(found)
+    blocks = [None if block.output is None else next(found) for block in trace.blocks]
+    return Gradients(mixed, pooling, blocks, images)
+
+
+def _check_same(first: tuple[Trace | None, ...], second: tuple[Trace | None, ...]) -> None:
+    """Gradients belong to a trace only where both passes were edited alike and hid the same patches."""
+    for one, other in zip(first, second, strict=True):
+        if one is None or other is None:
+            continue
+        if [layer.changes for layer in one.layers] != [layer.changes for layer in other.layers]:
+            raise RuntimeError(
+                "the model is edited otherwise than when this trace was made: ask gradients inside the same `edited`"
+            )
+        if one.ids is not None and (other.ids is None or not torch.equal(one.ids, other.ids)):
+            raise RuntimeError("the model hid other patches in its second pass: give the scene a mask")
+
+
+def _loss(outcome: Any) -> Tensor:
+    """(B,): how wrong a masked model's guess is, over the patches it had to predict."""
+    predicted = outcome.mask.predict.gather(1, outcome.where).to(outcome.patch_loss.dtype)
+    return (outcome.patch_loss * predicted).sum(1) / predicted.sum(1)
+
+
+def _numbers(layers: Collection[int], count: int) -> frozenset[int]:
+    if wrong := [layer for layer in layers if not -count <= layer < count]:
+        raise IndexError(
+            f"layers names {wrong[0]}, but this model has {count} blocks: 0..{count - 1}, or -1 for the last"
+        )
+    return frozenset(layer % count for layer in layers)
+
+
+def _count(pictures: Any) -> int:
+    return len(pictures) if isinstance(pictures, (list, tuple)) or getattr(pictures, "ndim", 0) == 4 else 1
 
 
 def _opened(pictures: Any, parts: Anatomy, weights: Tensor) -> tuple[list[Picture], Tensor]:
     """Pictures as people see them and as the model takes them: (B, 3, H, W), normalized, on its device."""
     from ..data import image
 
-    height, width = getattr(parts, "size", (parts.grid.height, parts.grid.width))
+    height, width = parts.size
     if isinstance(pictures, Tensor) and pictures.ndim == 4 and (pictures.min() < 0 or pictures.max() > 1):
         if tuple(pictures.shape[1:]) != (3, height, width):
             raise ValueError(f"pictures are {tuple(pictures.shape)}, but (B, 3, {height}, {width}) is wanted")
         shown = [Picture.from_tensor(each, mean=parts.mean, std=parts.std) for each in pictures]
         return shown, _usable(pictures.to(weights))
-    many = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+    many = list(pictures) if isinstance(pictures, (list, tuple)) or getattr(pictures, "ndim", 0) == 4 else [pictures]
     opened = [each if isinstance(each, Picture) else image(each) for each in many]
     shown = [each.fit(height, width) for each in opened]
     images = torch.cat([each.tensor(mean=parts.mean, std=parts.std) for each in shown]).to(weights)

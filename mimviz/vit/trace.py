@@ -1,79 +1,21 @@
-"""What one pass through a ViT left behind."""
+"""What one pass through a model left behind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .anatomy import Anatomy
-from .attention import Mixing, read
-from .layout import Layout
+from .attention import Windowed
+from .attention.mixing import ALL, Heads
+from .certificate import Certificate, worst
+from .layer import Block, Layer
 
-
-@dataclass(eq=False)
-class Layer:
-    """One attention module in one pass: its input `x` (B, N, C) and keywords, `mixed` = A · V (B, N, C'), its output (B, N, C)."""
-
-    name: str
-    module: nn.Module
-    x: Tensor
-    keywords: dict[str, Any]
-    mixed: Tensor | None = None
-    output: Tensor | None = None
-
-    @cached_property
-    def mixing(self) -> Mixing:
-        """q, k and v of this very pass."""
-        with torch.no_grad():
-            return read(self.module, self.x.detach(), self.keywords)
-
-    @cached_property
-    def certificate(self) -> Certificate:
-        """How well A · V, recomputed, agrees with what the module made on the same input."""
-        if self.mixed is None:
-            raise ValueError(f"{self.name} was never projected in this pass, so there is nothing to compare with")
-        return Certificate(self.name, self.mixing.values().float(), self.mixed.detach().float())
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """`error`: largest |recomputed − module| of A · V; `scale`: largest |module|; `exact`: whether that is rounding only."""
-
-    name: str
-    error: float
-    scale: float
-    tolerance: float
-
-    def __init__(self, name: str, recomputed: Tensor, module: Tensor):
-        for key, value in {
-            "name": name,
-            "error": float((recomputed - module).abs().max()),
-            "scale": float(module.abs().max()),
-            "tolerance": 1e-5,
-        }.items():
-            object.__setattr__(self, key, value)
-
-    @property
-    def exact(self) -> bool:
-        return self.error <= self.tolerance * max(self.scale, 1e-12)
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """What a block made in one pass: `output` in its own layout; `tokens` (B, prefix + N, C) in the order of the picture."""
-
-    name: str
-    output: Tensor
-    layout: Layout
-
-    @property
-    def tokens(self) -> Tensor:
-        return self.layout.tokens(self.output)
+LIMIT = 2**31
+"""Bytes of the largest map that is made whole; rows of it can always be made."""
 
 
 class Maps(Sequence[Tensor]):
@@ -86,11 +28,7 @@ class Maps(Sequence[Tensor]):
         return self._count
 
     def __getitem__(self, layer: int) -> Tensor:  # type: ignore[override]
-        if not self._count:
-            raise ValueError(self._none)
-        if not -self._count <= layer < self._count:
-            raise IndexError(f"layer is {layer}, but there are {self._count}: 0..{self._count - 1}, or -1 for the last")
-        return self._make(layer % self._count)
+        return self._make(_index(layer, self._count, self._none))
 
 
 @dataclass(eq=False)
@@ -98,76 +36,132 @@ class Trace:
     """What a pass over pictures left behind.
 
     layers: an entry for every attention module, in order (none in a conv net). `attention[layer]` (B, heads, N, N) is the
-    post-softmax map, made from q and k when asked for; `rows(layer, ids)` makes only some of its rows. `embedded` went into the
-    first block, `tokens[block]` (B, prefix + N, C) came out of each in the picture's order (the last one before the final norm);
-    `maps(block)` is the same as a picture. `logits` (B, classes): what the model returned.
+    post-softmax map, made from q and k when asked for; `rows(layer, ids)` makes only some of its rows. `pooling`: the layer, if
+    any, in which a learnt query reads all tokens, 1 × N. `embedded` went into the first block, `tokens[block]` (B, prefix + N, C)
+    came out of each in the picture's order (the last one before the final norm); `maps(block)` is the same as a picture.
+    `logits`: what the model returned, (B, classes) of a classifier.
+
+    Where patches were hidden and dropped, `ids` (B, K) are those that went in; maps and tokens are put back to the places of all N
+    patches, with NaN where there was none. `hidden` (B, N) says which were hidden. `bytes`: held by all this; maps are never kept.
     """
 
     anatomy: Anatomy
     layers: list[Layer] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+    pooling: Layer | None = None
     embedded: Tensor | None = None
     logits: Tensor | None = None
+    ids: Tensor | None = None
+    hidden: Tensor | None = None
     backward: Callable[[], Gradients] | None = None
 
     @property
     def attention(self) -> Maps:
-        return Maps(len(self.layers), lambda layer: self.layers[layer].mixing.weights(), self._no_attention)
+        return Maps(len(self.layers), self.weights, self._no_attention)
 
     @property
     def attention_grad(self) -> Maps:
         """∂ score / ∂ attention[layer], (B, heads, N, N): exact, from one backward pass of the scene's target."""
-        mixed = self._gradients().mixed
-        make = lambda layer: self.layers[layer].mixing.weights_grad(mixed[layer])  # noqa: E731
-        return Maps(len(self.layers), make, self._no_attention)
+        return Maps(len(self.layers), self.weights_grad, self._no_attention)
 
     @property
     def tokens(self) -> Maps:
         """(B, prefix + N, C) for every block, in the picture's order."""
-        return Maps(len(self.blocks), lambda block: self.blocks[block].tokens, "this model names no blocks")
+        return Maps(len(self.blocks), lambda block: self._placed(self.blocks[block].tokens), _NO_BLOCKS)
 
     @property
     def token_grad(self) -> Maps:
         """∂ score / ∂ tokens[block], (B, prefix + N, C)."""
         grads = self._gradients().blocks
-        return Maps(
-            len(self.blocks), lambda block: self.blocks[block].layout.tokens(grads[block]), "this model names no blocks"
-        )
+        return Maps(len(self.blocks), lambda block: self._placed(self.blocks[block].laid(grads[block])), _NO_BLOCKS)
+
+    def weights(self, layer: int, *, heads: Heads = ALL, half: bool = False) -> Tensor:
+        """(B, heads, N, N): `attention[layer]` of some heads alone, `half` in float16 (half the bytes, 3 digits).
+
+        Raises ValueError for a map of more than 2 GiB, which only `rows` can make in parts.
+        """
+        found = self._layer(layer)
+        self._affordable(layer, found, heads)
+        return self._squared(_halved(found.mixing.weights(heads=heads), half))
+
+    def weights_grad(self, layer: int, *, heads: Heads = ALL, half: bool = False) -> Tensor:
+        """`attention_grad[layer]` of some heads alone."""
+        found = self._layer(layer)
+        self._affordable(layer, found, heads)
+        mixed = self._gradients().mixed[_index(layer, len(self.layers))]
+        assert mixed is not None  # or the mixing had said so
+        return self._squared(_halved(found.mixing.weights_grad(mixed, heads=heads), half))
+
+    def rows(self, layer: int, ids: Tensor, *, heads: Heads = ALL) -> Tensor:
+        """(B, heads, R, N): the attention of the tokens numbered `ids` (R,) alone."""
+        found = self._layer(layer)
+        ids = torch.as_tensor(ids, device=found.mixing.v.device)
+        if self.ids is not None:
+            return self.weights(layer, heads=heads)[:, :, ids]
+        count = found.mixing.shape[2]
+        if ids.numel() and not -count <= int(ids.min()) <= int(ids.max()) < count:
+            raise IndexError(
+                f"rows {int(ids.min())}..{int(ids.max())} are asked for, but layer {layer} has {count}: 0..{count - 1}"
+            )
+        return found.mixing.weights(ids % count, heads)
 
     def maps(self, layer: int) -> Tensor:
-        """(B, C, rows, cols): what block `layer` (also negative) made of the patches, or the feature map of a conv net's stage."""
-        return self._block(layer).layout.map(self.tokens[layer])
+        """(B, C, rows, cols): what block `layer` (also negative) made of the patches, or the feature map of a conv net's block."""
+        return self.blocks[_index(layer, len(self.blocks), _NO_BLOCKS)].layout.map(self.tokens[layer])
 
     def maps_grad(self, layer: int) -> Tensor:
         """∂ score / ∂ maps(layer), (B, C, rows, cols)."""
-        return self._block(layer).layout.map(self.token_grad[layer])
+        return self.blocks[_index(layer, len(self.blocks), _NO_BLOCKS)].layout.map(self.token_grad[layer])
 
-    def rows(self, layer: int, ids: Tensor) -> Tensor:
-        """(B, heads, R, N): the attention of the tokens numbered `ids` (R,) alone."""
-        return self._layer(layer).mixing.weights(ids)
+    @property
+    def pooling_grad(self) -> Tensor:
+        """∂ score / ∂ the map of `pooling`, (B, heads, 1, N)."""
+        grad = self._gradients().pooling
+        if self.pooling is None or grad is None:
+            raise ValueError(f"this {self.anatomy.family} does not pool by attention")
+        return self.pooling.mixing.weights_grad(grad)
 
     @property
     def certificate(self) -> Certificate:
-        """The worst of all layers."""
-        if not self.layers:
+        """The worst of all layers that were kept."""
+        layers = [each for each in (*self.layers, self.pooling) if each is not None and each.x is not None]
+        if not layers:
             raise ValueError(self._no_attention)
-        return max((layer.certificate for layer in self.layers), key=lambda c: c.error / max(c.scale, 1e-12))
+        return worst(each.certificate for each in layers)
+
+    @property
+    def bytes(self) -> int:
+        layers = [each for each in (*self.layers, self.pooling) if each is not None]
+        held = [each for layer in layers for each in (layer.x, layer.mixed, layer.output)]
+        for layer in layers:
+            if "mixing" in vars(layer):
+                local = layer.mixing.local if isinstance(layer.mixing, Windowed) else layer.mixing
+                held += [local.q, local.k, local.v, local.bias]
+        held += [block.output for block in self.blocks] + [self.embedded]
+        storages = {
+            each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in held if each is not None
+        }
+        return sum(storages.values())
 
     # --- inside ---
 
     @property
     def _no_attention(self) -> str:
-        return f"{self.anatomy.family} has no attention to look at: ask trace.maps(layer) and trace.maps_grad(layer) instead"
+        what = f"{self.anatomy.family} has no attention to look at"
+        return f"{what}: ask trace.maps(layer) and trace.maps_grad(layer) instead"
 
     def _layer(self, layer: int) -> Layer:
-        if not self.layers:
-            raise ValueError(self._no_attention)
-        return self.layers[layer]
+        return self.layers[_index(layer, len(self.layers), self._no_attention)]
 
-    def _block(self, block: int) -> Block:
-        if not -len(self.blocks) <= block < len(self.blocks):
-            raise IndexError(f"layer is {block}, but there are {len(self.blocks)} blocks, numbered from 0")
-        return self.blocks[block]
+    def _affordable(self, layer: int, found: Layer, heads: Heads) -> None:
+        B, count, Q, K = found.mixing.shape
+        chosen = count if heads == ALL else len(torch.arange(count)[heads])
+        size = B * chosen * Q * K * found.mixing.v.element_size()
+        if size > LIMIT:
+            raise ValueError(
+                f"the map of layer {layer} has {B} x {chosen} x {Q} x {K} numbers, {size / 2**30:.1f} GiB, above "
+                f"{LIMIT / 2**30:.0f}: ask trace.rows({layer}, ids) for some of its rows, or fewer pictures or heads"
+            )
 
     def _gradients(self) -> Gradients:
         if self.backward is None:
@@ -176,11 +170,52 @@ class Trace:
             )
         return self.backward()
 
+    @property
+    def _at(self) -> Tensor:
+        """(B, prefix + K): the place of each token that went in."""
+        assert self.ids is not None
+        prefix = torch.arange(self.anatomy.prefix, device=self.ids.device)
+        return torch.cat([prefix.expand(len(self.ids), -1), self.anatomy.prefix + self.ids], dim=1)
+
+    def _placed(self, tokens: Tensor) -> Tensor:
+        """(B, prefix + K, C) → (B, prefix + N, C)."""
+        if self.ids is None:
+            return tokens
+        B, _, C = tokens.shape
+        out = tokens.new_full((B, self.anatomy.prefix + self.anatomy.grid.count, C), float("nan"))
+        return out.scatter(1, self._at[..., None].expand(-1, -1, C), tokens)
+
+    def _squared(self, maps: Tensor) -> Tensor:
+        """(B, heads, prefix + K, prefix + K) → (B, heads, prefix + N, prefix + N)."""
+        if self.ids is None:
+            return maps
+        N = self.anatomy.prefix + self.anatomy.grid.count
+        out = maps.new_full((*maps.shape[:2], N, N), float("nan"))
+        picture = torch.arange(len(maps), device=maps.device)[:, None, None]
+        out[picture, :, self._at[:, :, None], self._at[:, None, :]] = maps.permute(0, 2, 3, 1)
+        return out
+
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """Of the scene's score: by every layer's A · V, by every block's output, and by the pictures (B, 3, H, W)."""
+    """Of the scene's score: by A · V of every layer and of the pooling, by every block's output, and by the pictures."""
 
-    mixed: list[Tensor]
-    blocks: list[Tensor]
+    mixed: list[Tensor | None]
+    pooling: Tensor | None
+    blocks: list[Tensor | None]
     images: Tensor
+
+
+_NO_BLOCKS = "this model names no blocks"
+
+
+def _index(layer: int, count: int, none: str = "") -> int:
+    if not count:
+        raise ValueError(none)
+    if not -count <= layer < count:
+        raise IndexError(f"layer is {layer}, but there are {count}: 0..{count - 1}, or -1 for the last")
+    return layer % count
+
+
+def _halved(maps: Tensor, half: bool) -> Tensor:
+    return maps.half() if half else maps

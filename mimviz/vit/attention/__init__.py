@@ -1,7 +1,9 @@
 """How each family mixes its tokens: one file for one family, each reads q, k and v off the module's own input."""
 
+from .convit import Gated
 from .mixing import Mixing
-from .plain import read_plain
-from .read import READERS, is_read, read
+from .read import READERS, is_read, read, reader_of
+from .reader import Reader
+from .windows import Windowed
 
-__all__ = ["READERS", "Mixing", "is_read", "read", "read_plain"]
+__all__ = ["READERS", "Gated", "Mixing", "Reader", "Windowed", "is_read", "read", "reader_of"]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+
+Rows = slice | Tensor
+Heads = slice | Sequence[int] | Tensor
+ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
 class Mixing:
     """A = softmax(q · scale · kᵀ + bias), the post-softmax attention before dropout (Vaswani et al., NeurIPS 2017, equation 1).
 
-    q (B, heads, Q, d), k (B, heads, K, d) and v (B, heads, K, d') after every norm and rotation the module applies; `bias`, if any,
-    broadcasts to (B, heads, Q, K). Maps are made from these on demand, whole or by rows: N² numbers are never kept.
+    q (B, heads, Q, d), k (B, heads, K, d) and v (B, heads, K, d') after every norm and rotation the module applies; `scale` is a
+    number or (heads, 1, 1); `bias`, if any, broadcasts to (B, heads, Q, K). Maps are made from these on demand, whole or by rows:
+    N² numbers are never kept. `edit`, a function of the whole map and this, is what was done to it (see `mimviz.vit.edited`).
     """
 
     q: Tensor
@@ -21,22 +28,48 @@ class Mixing:
     v: Tensor
     scale: float | Tensor
     bias: Tensor | None = None
+    edit: Callable[[Tensor, Any], Tensor] | None = None
 
-    def weights(self, rows: slice | Tensor = slice(None)) -> Tensor:
+    def weights(self, rows: Rows = ALL, heads: Heads = ALL) -> Tensor:
         """(B, heads, R, K): the attention of the queries `rows` (all unless told); every row sums to 1."""
-        scores = (self.q[:, :, rows] * self.scale) @ self.k.transpose(-2, -1)  # (B, heads, R, K)
-        if self.bias is not None:
-            bias = self.bias
-            scores = scores + (bias[..., rows, :] if bias.shape[-2] > 1 else bias)
-        return torch.softmax(scores, dim=-1)
+        if self.edit is not None:
+            return self.edit(self._made(ALL, ALL), self)[:, heads][:, :, rows]
+        return self._made(rows, heads)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(B, heads, Q, K) of the whole map."""
+        return self.q.shape[0], self.v.shape[1], self.q.shape[-2], self.k.shape[-2]
 
     def values(self) -> Tensor:
-        """(B, Q, heads · d'): A · V with the heads side by side, as the module hands it to its projection."""
-        mixed = self.weights() @ self.v  # (B, heads, Q, d')
-        return mixed.transpose(1, 2).flatten(2)
+        """A · V with the heads side by side, as the module hands it on: (B, Q, heads · d') in most families."""
+        return self.join(self.weights() @ self.v)
 
-    def weights_grad(self, mixed_grad: Tensor) -> Tensor:
-        """∂s/∂A (B, heads, Q, K), from ∂s/∂(A · V) (B, Q, heads · d'): as A · V is linear in A, it is ∂s/∂(A · V) · Vᵀ, exactly."""
-        B, Q, _ = mixed_grad.shape
-        heads = mixed_grad.reshape(B, Q, self.v.shape[1], -1).transpose(1, 2)  # (B, heads, Q, d')
-        return heads @ self.v.transpose(-2, -1)
+    def weights_grad(self, mixed_grad: Tensor, heads: Heads = ALL) -> Tensor:
+        """∂s/∂A (B, heads, Q, K), from ∂s/∂(A · V): as A · V is linear in A, it is ∂s/∂(A · V) · Vᵀ, exactly."""
+        return self.split(mixed_grad)[:, heads] @ self.v[:, heads].transpose(-2, -1)
+
+    def split(self, mixed: Tensor) -> Tensor:
+        """What the module made of A · V, (B, Q, heads · d') → (B, heads, Q, d')."""
+        return mixed.unflatten(-1, (self.v.shape[1], -1)).transpose(1, 2)
+
+    def join(self, heads: Tensor) -> Tensor:
+        """(B, heads, Q, d') → (B, Q, heads · d')."""
+        return heads.transpose(1, 2).flatten(2)
+
+    # --- inside ---
+
+    def _made(self, rows: Rows, heads: Heads) -> Tensor:
+        return torch.softmax(self._scores(rows, heads), dim=-1)
+
+    def _scores(self, rows: Rows, heads: Heads) -> Tensor:
+        scale = self.scale[heads] if isinstance(self.scale, Tensor) and self.scale.ndim else self.scale
+        scores = (self.q[:, heads][:, :, rows] * scale) @ self.k[:, heads].transpose(-2, -1)  # (B, heads, R, K)
+        return scores if self.bias is None else scores + part(self.bias, rows, heads)
+
+
+def part(bias: Tensor, rows: Rows, heads: Heads) -> Tensor:
+    """Of numbers that broadcast to (B, heads, Q, K), those of some heads and queries."""
+    if bias.ndim > 2 and bias.shape[-3] > 1:
+        bias = bias[..., heads, :, :]
+    return bias[..., rows, :] if bias.shape[-2] > 1 else bias

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
-from . import plain
+from . import beit, convit, diff, hiera, parallel, plain, pool, relpos, rope, swin
 from .mixing import Mixing
+from .reader import Reader
 
-READERS: tuple[tuple[tuple[type, ...], Callable[..., Mixing]], ...] = ((plain.MODULES, plain.read_plain),)
-"""(classes of modules, their reader): reader(module, x, **the keywords of the call) → Mixing."""
+READERS: tuple[Reader, ...] = (
+    plain.READER,
+    rope.READER,
+    beit.READER,
+    relpos.READER,
+    swin.READER,
+    swin.READER_V2,
+    hiera.READER,
+    convit.READER,
+    convit.READER_PLAIN,
+    diff.READER,
+    parallel.READER,
+    pool.READER,
+)
 
 
 def is_read(module: nn.Module) -> bool:
     """Whether this is an attention module whose map can be recomputed."""
-    return any(type(module) in classes for classes, _ in READERS)
+    return any(type(module) in reader.modules for reader in READERS)
+
+
+def reader_of(module: nn.Module) -> Reader:
+    """The reader of a module; TypeError for a class that no file reads."""
+    for each in READERS:
+        if type(module) in each.modules:
+            return each
+    raise TypeError(
+        f"attention of {type(module).__module__}.{type(module).__name__} cannot be recomputed: mimviz reads "
+        f"{', '.join(sorted({kind.__name__ for each in READERS for kind in each.modules}))}"
+    )
 
 
 def read(module: nn.Module, x: Tensor, keywords: dict[str, Any]) -> Mixing:
     """The mixing of `module` for the input `x` and the keywords of that call; TypeError for a class that no file reads."""
-    for classes, reader in READERS:
-        if type(module) in classes:
-            return reader(module, x, **keywords)
-    raise TypeError(
-        f"attention of {type(module).__module__}.{type(module).__name__} cannot be recomputed: mimviz reads "
-        f"{', '.join(sorted({each.__name__ for classes, _ in READERS for each in classes}))}"
-    )
+    return reader_of(module).read(module, x, **keywords)
