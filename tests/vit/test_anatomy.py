@@ -5,6 +5,8 @@ from timm_families import GLOBAL, IMAGENET, WIDE, Case
 
 from mimviz import Grid
 from mimviz.vit import anatomy
+from mimviz.vit.anatomies import READERS
+from mimviz.vit.anatomies.refused import CONV_NETS, REASONS
 
 SMALL_SWIN = {"img_size": (32, 64), "depths": (2, 2, 2), "num_heads": (1, 2, 4), "embed_dim": 16, "window_size": 4}
 
@@ -138,3 +140,67 @@ def test_channels_and_patches_that_are_no_squares_of_three_colours():
         anatomy(timm.create_model("resnet18", in_chans=4))
     with pytest.raises(ValueError, match="8 x 16 pixels, but square ones"):
         anatomy(timm.create_model("vit_tiny_patch16_224", **{**WIDE, "patch_size": (8, 16)}))
+
+
+REFUSED = {
+    "xcit_nano_12_p16_224": ({"depth": 1}, "Xcit: its attention is between channels"),
+    "cait_xxs24_224": ({"depth": 1}, "Cait: its heads are mixed before and after the softmax"),
+    "maxvit_tiny_tf_224": ({}, "MaxxVit: convolutions take turns with attention in windows"),
+    "coatnet_nano_rw_224": ({}, "MaxxVit: convolutions take turns"),
+    "levit_128s": ({}, "LevitDistilled: its patches come out of a stem of overlapping convolutions"),
+    "vit_tiny_r_s16_p8_224": ({}, "VisionTransformer: its patches come out of a stem .*Sequential"),
+    "vitamin_small_224": ({"depth": 1}, "VisionTransformer: its patches come out of a stem .*MbConvStages"),
+    "crossvit_9_240": ({}, "CrossVit: it sees the picture twice"),
+    "mixer_s32_224": ({}, "MlpMixer: it has no attention"),
+    "pvt_v2_b0": ({}, "PyramidVisionTransformerV2: its patches overlap"),
+    "samvit_base_patch16": ({"depth": 1}, "VisionTransformerSAM: it is the eye of Segment Anything"),
+    "swinv2_cr_tiny_224": ({}, "SwinTransformerV2Cr: it is another implementation of Swin v2"),
+    "mobilevit_xxs": ({}, "ByobNet: it is a conv net, in some variants with attention"),
+    "efficientnet_b0": (
+        {},
+        "EfficientNet: it is a conv net of another kind; of conv nets, ResNet and ConvNeXt are read",
+    ),
+    "qwen3_vit_88m": ({}, "Qwen3VitClassifier: it is the image encoder of a language model"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_other_families_are_refused_by_name_with_the_reason(name):
+    options, reason = REFUSED[name]
+    with torch.device("meta"):
+        model = timm.create_model(name, **options)
+    with pytest.raises(TypeError, match=f"mimviz cannot read {reason}"):
+        anatomy(model)
+
+
+def test_every_family_of_timm_is_read_or_refused_with_a_reason():
+    """By the modules in which timm keeps them, so that a new version's new families are noticed."""
+    elsewhere = {
+        "byoanet",
+        "deit",
+        "hardcorenas",
+        "mobilevit",
+        "res2net",
+        "resnest",
+        "sknet",
+        "vision_transformer_hybrid",
+        "vitamin",
+    }
+    homes = {
+        timm.models.model_entrypoint(name).__module__.rpartition(".")[2] for name in timm.list_models()
+    } - elsewhere
+    read = {each.__module__.rpartition(".")[2] for classes, _ in READERS for each in classes}
+    assert not read & {*REASONS, *CONV_NETS} and not {*REASONS} & {*CONV_NETS}
+    unknown = homes - read - {*REASONS, *CONV_NETS}
+    assert not unknown, f"timm {timm.__version__} has families that mimviz says nothing about: {sorted(unknown)}"
+
+
+def test_anything_else_is_refused_too():
+    with pytest.raises(TypeError, match=r"cannot read Linear: it is no timm model of the classes Beit, ConVit,"):
+        anatomy(torch.nn.Linear(2, 2))
+
+
+def test_a_conv_net_whose_own_size_its_last_stage_does_not_divide():
+    """timm trains it at 176 pixels; the next size up is 192."""
+    found = anatomy(timm.create_model("resnet10t"))
+    assert (found.size, found.grid) == ((192, 192), Grid(6, 6, 32))

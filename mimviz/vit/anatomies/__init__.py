@@ -28,6 +28,8 @@ def facts(model: nn.Module, size: Size | None, default: Size) -> dict[str, Any]:
         for classes, read in READERS:
             if isinstance(model, classes):
                 return read(model, size, default)
+        known = ", ".join(sorted(each.__name__ for classes, _ in READERS for each in classes))
+        reason = f"it is no timm model of the classes {known}"
     raise TypeError(f"mimviz cannot read {type(model).__name__}: {reason}")
 
 

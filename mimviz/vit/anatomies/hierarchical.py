@@ -44,7 +44,9 @@ def hiera(model: Any, size: tuple[int, int] | None, default: tuple[int, int]) ->
 
 def convolutional(model: Any, size: tuple[int, int] | None, default: tuple[int, int]) -> dict[str, Any]:
     check_channels(model)
-    height, width = own_size(model, default, size, fixed=False)
+    coarsest = max(each["reduction"] for each in model.feature_info)
+    own = tuple(-(-side // coarsest) * coarsest for side in default)  # the next size that the last stage divides
+    height, width = own_size(model, (own[0], own[1]), size, fixed=False)
     found = stages(model, height, width)
     named = list(zip(found.blocks, found.stage_of, strict=True))
     grids = found.grids
