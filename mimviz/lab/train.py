@@ -38,6 +38,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--size", type=int, default=None, help="pixels, height and width (default 64)")
     add("--patch", type=int, default=None, help="pixels (default 8)")
     add("--steps", type=int, default=2000)
+    add("--until", type=int, default=None, help="end after so many of the steps, with the schedule of all of them")
     add("--batch", type=int, default=64)
     add("--lr", type=float, default=1e-3)
     add("--weight-decay", type=float, default=0.05)
@@ -75,7 +76,7 @@ def run_train(args: argparse.Namespace) -> int:
     out, began = Path(args.out), time.time()
     loss = follow(_steps(args, model, pictures, sentence), args.steps, out)
     if loss is None and (out / "model.safetensors").exists():
-        print(f"{out / 'run.safetensors'} has all of its {args.steps} steps: nothing was trained, nothing was written")
+        print(f"{out / 'run.safetensors'} has all of the steps asked for: nothing was trained, nothing was written")
         return 0
     save_mim(out / "model.safetensors", model, sentence, **card, **end_card(began, loss))
     print(
@@ -127,8 +128,8 @@ def _steps(args: argparse.Namespace, model, pictures, sentence):
     if args.source:
         facts["source"] = args.source
     return fit(
-        model, batches, steps=args.steps, lr=args.lr, weight_decay=args.weight_decay, precision=args.precision, seed=args.seed,
-        checkpoint=Path(args.out) / "run.safetensors", every=args.every, facts=facts,
+        model, batches, steps=args.steps, until=args.until, lr=args.lr, weight_decay=args.weight_decay,
+        precision=args.precision, seed=args.seed, checkpoint=Path(args.out) / "run.safetensors", every=args.every, facts=facts,
     )  # fmt: skip
 
 

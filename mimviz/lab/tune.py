@@ -17,7 +17,12 @@ def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
         help="Parquet files (image, label) with wildcards, or a folder with one folder for each class",
     )
     add("--classes", required=True, help="JSON file with the names of the classes, in the order of their labels")
-    add("--from", dest="source", default="tiny", help="masked model to begin with (default %(default)s)")
+    add(
+        "--from",
+        dest="source",
+        default="tiny",
+        help="masked model, or classifier of a file, to begin with (default %(default)s)",
+    )
     add(
         "-o",
         "--out",
@@ -26,6 +31,7 @@ def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--validate", default=None, metavar="DATA", help="pictures with labels to score the finished model on")
     add("--steps", type=int, default=2000)
+    add("--until", type=int, default=None, help="end after so many of the steps, with the schedule of all of them")
     add("--batch", type=int, default=64)
     add("--lr", type=float, default=1e-3, help="of the head; cosine to 0 (default %(default)s)")
     add(
@@ -49,28 +55,27 @@ def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_tune(args: argparse.Namespace) -> int:
-    from ..tune import Classifier, classifier, read_classes
-    from ..zoo import load_mim, save_vit
+    from ..tune import Classifier, read_classes
+    from ..zoo import save_vit
 
-    device = prepare(args)
-    classes, mim = read_classes(args.classes), load_mim(args.source)
-    vit, sentence = classifier(mim, len(classes)), sentence_of(mim)
+    device, classes = prepare(args), read_classes(args.classes)
+    vit, name, options = _begin_with(args.source, classes)
     model = Classifier(vit, steps=args.steps, keep=args.keep, whole=args.whole, smoothing=args.smoothing).to(device)
     plain_attention(model, device, args.precision)
-    pictures = _labelled(args.data, mim.grid, classes, args.limit)
-    held_out = _labelled([args.validate], mim.grid, classes) if args.validate else None
+    pictures = _labelled(args.data, model.encoder.grid, classes, args.limit)
+    held_out = _labelled([args.validate], model.encoder.grid, classes) if args.validate else None
     card = begin_card(args, "mimviz tune", WORDS, model, pictures, device)
-    print(f"{args.source} as {sentence.encoder}: {size_of(card)}, {len(classes)} classes, {device}")
+    print(f"{args.source} as {name}: {size_of(card)}, {len(classes)} classes, {device}")
     out, began = Path(args.out), time.time()
     loss = follow(_steps(args, model, pictures, classes), args.steps, out)
     if loss is None and (out / "model.safetensors").exists():
-        print(f"{out / 'run.safetensors'} has all of its {args.steps} steps: nothing was trained, nothing was written")
+        print(f"{out / 'run.safetensors'} has all of the steps asked for: nothing was trained, nothing was written")
         return 0
     card |= end_card(began, loss)
     if held_out:
         card |= _score(vit.cpu(), held_out, model.encoder)
         print(f"{len(held_out.labels)} pictures held out: top-1 {card['top1']:.2%}, top-5 {card['top5']:.2%}")
-    save_vit(out / "model.safetensors", vit, *_timm(sentence, vit), classes=classes, card=card)
+    save_vit(out / "model.safetensors", vit, name, options, classes=classes, card=card)
     print(
         f"{out / 'model.safetensors'}: loss {loss} over the last 100 steps; "
         f"open it with mimviz.load_vit({str(out / 'model.safetensors')!r})"
@@ -80,7 +85,7 @@ def run_tune(args: argparse.Namespace) -> int:
 
 FACTS = ("batch", "source", "layer_decay", "keep", "whole", "smoothing", "crop", "precision")
 WORDS = (
-    "classes", "from", "steps", "batch", "lr", "layer_decay", "weight_decay", "keep", "whole", "smoothing", "crop", "seed",
+    "classes", "from", "steps", "until", "batch", "lr", "layer_decay", "weight_decay", "keep", "whole", "smoothing", "crop", "seed",
     "precision", "threads", "limit",
 )  # fmt: skip
 
@@ -96,17 +101,30 @@ def _steps(args: argparse.Namespace, model, pictures, classes: list[str]):
     )  # fmt: skip
     facts = {key: getattr(args, key) for key in FACTS} | {"pictures": len(pictures.images), "classes": classes}
     return fit(
-        model, batches, steps=args.steps, lr=args.lr, weight_decay=args.weight_decay, precision=args.precision, seed=args.seed,
-        scales=layer_decay(model, args.layer_decay), betas=(0.9, 0.999), checkpoint=Path(args.out) / "run.safetensors",
-        every=args.every, facts=facts,
+        model, batches, steps=args.steps, until=args.until, lr=args.lr, weight_decay=args.weight_decay,
+        precision=args.precision, seed=args.seed, scales=layer_decay(model, args.layer_decay), betas=(0.9, 0.999),
+        checkpoint=Path(args.out) / "run.safetensors", every=args.every, facts=facts,
     )  # fmt: skip
 
 
-def _timm(sentence, vit) -> tuple[str, dict]:
-    """Under which name and with which of its own keywords timm builds the classifier."""
+def _begin_with(source: str, classes: list[str]) -> tuple:
+    """(timm ViT with a head for the classes, under which name, with which of its own keywords timm builds it)."""
+    from ..tune import classifier
+    from ..zoo import bundled, load_mim, read_vit
+    from ..zoo.here import WEIGHTS
+    from ..zoo.own import holds_vit
+
+    path = WEIGHTS / f"{source}.safetensors" if source in bundled() else Path(source)
+    if holds_vit(path):
+        vit = read_vit(path)
+        if vit.classes != classes:
+            raise ValueError(f"{source} knows {len(vit.classes)} other classes, so it cannot be trained on for these")
+        return vit.requires_grad_(True), *vit.built
+    mim = load_mim(source)
+    vit, sentence = classifier(mim, len(classes)), sentence_of(mim)
     kept = {key: value for key, value in sentence.encoder_options.items() if key != "positions"}
     head = {"num_classes": vit.num_classes, "global_pool": vit.global_pool}
-    return sentence.encoder, kept | head | {"fc_norm": type(vit.fc_norm).__name__ != "Identity"}
+    return vit, sentence.encoder, kept | head | {"fc_norm": type(vit.fc_norm).__name__ != "Identity"}
 
 
 def _labelled(sources: list[str], grid, classes: list[str], limit: int | None = None):

@@ -35,6 +35,7 @@ def fit(
     batches: Iterable,
     *,
     steps: int = 200,
+    until: int | None = None,
     lr: float = 1e-3,
     warmup: int | None = None,
     weight_decay: float = 0.05,
@@ -54,13 +55,14 @@ def fit(
     equal to one that never stopped. Of (pictures, labels) the labels are left aside, unless `model.wants_labels` is true: such
     a model, e.g. `tune.Classifier`, is called with both. It returns an Outcome or what has `.loss` and `.detached()` too.
     scales: factors on the learning rate by name of parameter, e.g. `tune.layer_decay(model, 0.75)`; 1 where none is given.
+    until: end after so many of the `steps`, whose schedule stays as it is; a later call with a checkpoint goes on.
     checkpoint: a file written each `every` steps, at the end, and when the loop is left; read first if it is there. A run goes on
     only with the settings it was begun with, `facts` (JSON-able: what else must be the same, e.g. the data) among them.
     The model ends in eval mode.
     Each step seeds its own random numbers from `seed` and leaves the caller's generator alone.
     Raises FloatingPointError where the loss is no longer finite (the last checkpoint is kept).
     """
-    _check(steps, lr, every)
+    _check(steps, lr, every, until)
     optimizer = torch.optim.AdamW(_groups(model, weight_decay, scales or {}), lr=lr, betas=betas)
     warmup = round(steps * 0.05) if warmup is None else warmup
     setup = {"steps": steps, "lr": lr, "seed": seed, "warmup": warmup, "weight_decay": weight_decay}
@@ -71,7 +73,7 @@ def fit(
     model.train()
     saved, whole = done, True
     try:
-        for index in range(done, steps):
+        for index in range(done, min(steps, until or steps)):
             began = time.perf_counter()
             rate = cosine(index, steps=steps, peak=lr, warmup=warmup)
             for group in optimizer.param_groups:
@@ -182,6 +184,8 @@ def _resume(checkpoint, model: nn.Module, optimizer, setup: dict) -> int:
     return facts["step"]
 
 
-def _check(steps: int, lr: float, every: int) -> None:
+def _check(steps: int, lr: float, every: int, until: int | None) -> None:
+    if until is not None and until < 1:
+        raise ValueError(f"until is {until}, but at least one step is wanted")
     if steps < 1 or not lr > 0 or every < 1:
         raise ValueError(f"steps is {steps}, lr is {lr} and every is {every}, but all must be positive")

@@ -72,10 +72,10 @@ def save_vit(
 
 
 def read_vit(path: str | Path) -> Any:
-    """The timm model of a file that `save_vit` has written, in eval mode, with `.classes` (names), `.name` and `.card`.
+    """The timm model of a file that `save_vit` has written, in eval mode, with `.classes` (names), `.name`, `.card`.
 
-    Its `pretrained_cfg` holds its own mean, std, input_size and interpolation. Raises ValueError where the file is something
-    else or damaged.
+    `.built` are the name and the keywords with which timm builds it; its `pretrained_cfg` holds its own mean, std, input_size and
+    interpolation. Raises ValueError where the file is something else or damaged.
     """
     path = Path(path)
     tensors, header = _read(path)
@@ -88,6 +88,7 @@ def read_vit(path: str | Path) -> Any:
             raise ValueError(f"{path} holds a {name!r}, which this version of timm does not know: update timm?")
         model: Any = timm.create_model(name, **options)
         model.name, model.card, model.classes = str(card.get("name", path.stem)), card, classes
+        model.built = name, header["options"]
         model.pretrained_cfg = {**model.pretrained_cfg, **{key: config[key] for key in CONFIG if key in config}}
     except (TypeError, AttributeError, KeyError, RuntimeError) as err:
         raise ValueError(
@@ -97,6 +98,16 @@ def read_vit(path: str | Path) -> Any:
         raise ValueError(f"{path} names {len(classes)} classes, but its model has {model.num_classes}")
     _fill(model, tensors, path)
     return model.eval()
+
+
+def holds_vit(path: str | Path) -> bool:
+    """Whether this is a file of a classifier that `save_vit` has written; False for names and for all other files."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
+    except (SafetensorError, OSError, ValueError):
+        return False
+    return isinstance(header, dict) and "vit" in header
 
 
 def _write(path: Path, model: nn.Module, header: dict) -> None:

@@ -71,6 +71,20 @@ def test_the_folders_of_a_folder_are_classes(files, tmp_path):
     assert read_vit(tmp_path / "run" / "model.safetensors").card["pictures"] == 4
 
 
+def test_a_run_that_ends_early_is_a_model_and_a_classifier_is_trained_on(files, tmp_path, capsys):
+    assert tune(files, tmp_path / "first", "--steps", "9", "--until", "2") == 0
+    first = tmp_path / "first" / "model.safetensors"
+    assert "--steps 9 --until 2" in read_vit(first).card["command"]
+    assert tune(files, tmp_path / "on", "--steps", "1", "--lr", "1e-12", "--from", str(first)) == 0
+    on, before = read_vit(tmp_path / "on" / "model.safetensors"), read_vit(first)
+    assert on.built == before.built and on.classes == before.classes
+    for key, value in before.state_dict().items():
+        torch.testing.assert_close(on.state_dict()[key], value, rtol=0, atol=1e-9)
+    (files / "classes.json").write_text(json.dumps(["ant", "bee"]))
+    assert tune(files, tmp_path / "other", "--from", str(first)) == 2
+    assert "knows 2 other classes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_stopped_run_goes_on_to_the_same_weights(files, tmp_path, monkeypatch, precision):
     tune(files, tmp_path / "whole", "--steps", "5", "--precision", precision)

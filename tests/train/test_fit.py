@@ -61,6 +61,17 @@ def test_a_run_that_was_left_goes_on_to_the_same_numbers(tmp_path, left_at):
     assert torch.equal(weights(again), weights(whole))
 
 
+def test_until_ends_a_run_on_its_way_and_leaves_the_schedule(tmp_path):
+    whole, parts, file = model(), model(), tmp_path / "run.safetensors"
+    losses = [s.loss for s in mv.fit(whole, batches(), steps=6)]
+    assert [s.loss for s in mv.fit(parts, batches(), steps=6, until=2, checkpoint=file)] == losses[:2]
+    assert list(mv.fit(parts, batches(), steps=6, until=2, checkpoint=file)) == []
+    assert [s.loss for s in mv.fit(parts, batches(), steps=6, until=9, checkpoint=file)] == losses[2:]
+    assert torch.equal(weights(parts), weights(whole))
+    with pytest.raises(ValueError, match="until is 0"):
+        next(mv.fit(parts, batches(), until=0))
+
+
 def test_a_list_a_loader_and_a_generator():
     image = torch.rand(2, 3, 16, 16)
     assert len(list(mv.fit(model(), [image], steps=3))) == 3
