@@ -179,6 +179,6 @@ def _gated(vit: nn.Module, parts: Anatomy, layer: int, share: float | Sequence[f
     def gate(weights: Tensor, mixing: Mixing) -> Tensor:
         assert isinstance(mixing, Gated)
         wanted = torch.as_tensor(share, dtype=weights.dtype, device=weights.device).expand(weights.shape[1])
-        return replace(mixing, share=wanted).weights()
+        return replace(mixing, share=wanted, edit=None).weights()
 
     return gate
