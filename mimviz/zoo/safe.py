@@ -32,14 +32,16 @@ PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 class Weights:
     """What a checkpoint holds: `tensors` by name, and what stands beside them.
 
-    `file` is the file that was read, `header` the text in a safetensors header, `config` the config.json beside it, `beside` the
-    plain values that a pickle holds next to its tensors (epoch, args …). Empty where there is none.
+    `file` is the file that was read, `header` the text in a safetensors header, `config` and `processor` the config.json and the
+    preprocessor_config.json in its folder, `beside` the plain values that a pickle holds next to its tensors (epoch, args …).
+    Empty where there is none.
     """
 
     file: Path
     tensors: dict[str, Tensor]
     header: dict[str, str] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    processor: dict[str, Any] = field(default_factory=dict)
     beside: dict[str, Any] = field(default_factory=dict)
 
 
@@ -52,11 +54,15 @@ def read(path: str | Path) -> Weights:
     file = _in_folder(path) if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {file}")
-    config = _json(beside) if (beside := file.with_name("config.json")).is_file() else {}
+    facts = {
+        field: _json(beside)
+        for field, name in (("config", "config.json"), ("processor", "preprocessor_config.json"))
+        if (beside := file.with_name(name)).is_file()
+    }
     if file.name.endswith(".index.json"):
-        return Weights(file, _shards(file), config=config)
+        return Weights(file, _shards(file), **facts)
     tensors, header, rest = _one(file)
-    return Weights(file, tensors, header, config, rest)
+    return Weights(file, tensors, header, beside=rest, **facts)
 
 
 def _in_folder(folder: Path) -> Path:
@@ -98,9 +104,11 @@ def _one(file: Path) -> tuple[dict[str, Tensor], dict[str, str], dict[str, Any]]
         start = stream.read(512)
     if not start:
         raise ValueError(f"{file} is empty: was the copy or the download cut off?")
+    if start[8:9] == b"{":  # behind the length of the header, whose first byte may be any, also a pickle's
+        return _safetensors(file, start)
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
         return _pickled(file)
-    if start[8:9] == b"{" or file.suffix == ".safetensors":
+    if file.suffix == ".safetensors":
         return _safetensors(file, start)
     raise ValueError(f"{file} is no checkpoint that mimviz reads: {_guess(start)}")
 
@@ -144,6 +152,8 @@ def _unwrapped(content: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {}, beside
         beside |= {str(k): v for k, v in content.items() if k != key and not _heavy(v)}
         content = content[key]
+    if isinstance(content, Mapping):
+        beside |= {str(k): v for k, v in content.items() if not isinstance(v, Tensor)}  # SparK keeps its configuration there
     tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
     for prefix in PREFIXES:
         if tensors and all(key.startswith(prefix) for key in tensors):

@@ -41,6 +41,14 @@ def test_what_the_bytes_are_counts_and_not_the_name(tmp_path, name, zipped):
     assert same(weights) and weights.header == {"note": "x"} and weights.config == {}
 
 
+def test_a_header_whose_length_begins_as_a_pickle_does(tmp_path):
+    files = [tmp_path / str(i) for i in range(32)]
+    for i, file in enumerate(files):
+        save_file(STATE, file, metadata={"note": "x" * 8 * i})
+    assert any(file.read_bytes()[0] == 0x80 for file in files)
+    assert all(same(read(file)) for file in files)
+
+
 @pytest.mark.parametrize("key", ["model", "state_dict", "module"])
 def test_the_weights_inside_a_training_checkpoint(tmp_path, key):
     prefixed = {f"module.{k}": v for k, v in STATE.items()}

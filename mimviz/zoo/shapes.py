@@ -1,0 +1,79 @@
+"""Sizes of a ViT, read off the shapes of its tensors in timm's names; only its heads cannot be seen there."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ..core import Grid
+from .found import Stack
+
+Tensors = Mapping[str, Tensor]
+# A fused qkv does not show its heads. These are the published ViTs; ViT-Huge has 16 heads of 80 channels, the others heads of 64.
+HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
+
+
+def stack(tensors: Tensors, file: str, *, prefix: str = "", heads: int | None = None, each: int = 64) -> tuple[Stack, str]:
+    """(the blocks `{prefix}blocks.N…`, how their heads were guessed or nothing); heads of `each` channels where nothing tells."""
+    numbers = {int(m[1]) for k in tensors if (m := re.match(re.escape(prefix) + r"blocks\.(\d+)\.", k))}
+    if numbers != set(range(len(numbers))) or not numbers:
+        raise ValueError(f"{file} has the blocks {sorted(numbers)} of {prefix or 'its encoder'}: some are missing")
+    width = shape(tensors, f"{prefix}blocks.0.norm1.weight", file, 1)[0]
+    hidden = shape(tensors, f"{prefix}blocks.0.mlp.fc1.weight", file, 2)[0]
+    guess = ""
+    if heads is None:
+        heads = (HEADS.get(width) if each == 64 else None) or width // each
+        guess = f"{heads} heads, as published models of width {width} have (a fused qkv does not show them)"
+    if heads < 1 or width % heads:
+        raise ValueError(
+            f"{file} has width {width}, which {heads} heads do not divide: say how many with load_mim(…, heads=…)"
+        )
+    return Stack(width, len(numbers), heads, hidden), guess
+
+
+def grid(tensors: Tensors, file: str, *, size: int | tuple[int, int] | None = None) -> Grid:
+    """The grid of `patch_embed` and `pos_embed` or a table of relative positions: square unless `size` (height, width) tells."""
+    _, channels, patch, across = shape(tensors, "patch_embed.proj.weight", file, 4)
+    if channels != 3 or patch != across:
+        raise ValueError(
+            f"{file} takes pictures of {channels} channels in patches of {patch} x {across}, "
+            "but 3 (R, G, B) and square ones are wanted"
+        )
+    count = _patches(tensors, file)
+    if size is not None:
+        height, width = (size, size) if isinstance(size, int) else size
+        asked = Grid.of(height, width, patch)
+        if count in (None, asked.count):
+            return asked
+        raise ValueError(f"{file} has positions for {count} patches, but its configuration speaks of {asked.count}")
+    side = math.isqrt(count) if count is not None else 0
+    if side * side != count:
+        raise ValueError(
+            f"{file} has positions for {count} patches, which make no square, and nothing says how many rows there are: "
+            "put a config.json with image_size beside it"
+        )
+    return Grid(side, side, patch)
+
+
+def shape(tensors: Tensors, name: str, file: str, ndim: int) -> tuple[int, ...]:
+    """The shape of a tensor that must be there with so many axes."""
+    if name not in tensors:
+        raise ValueError(f"{file} misses {name}: it is cut, or of a variant that mimviz does not know")
+    found = tuple(tensors[name].shape)
+    if len(found) != ndim or 0 in found:
+        raise ValueError(f"{file}: {name} has shape {found}, but {ndim} axes of at least 1 are wanted")
+    return found
+
+
+def _patches(tensors: Tensors, file: str) -> int | None:
+    """How many patches the positions speak of; None for a model without a table of them."""
+    if "pos_embed" in tensors:
+        prefix = sum(tensors[k].shape[1] for k in ("cls_token", "reg_token") if k in tensors)
+        return shape(tensors, "pos_embed", file, 3)[1] - prefix
+    table = next((k for k in tensors if k.endswith("relative_position_bias_table")), None)
+    if table is None:
+        return None
+    return ((math.isqrt(tensors[table].shape[0] - 3) + 1) // 2) ** 2  # (2 · rows − 1)² distances, and 3 of the class token
