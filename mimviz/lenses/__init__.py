@@ -2,22 +2,28 @@
 
 from ._attribute import attribute as attribute
 from ._attribute import to_quantus as to_quantus
+from .ablation_cam import AblationCAM
 from .attention import Attention
 from .chefer import Chefer
 from .deconvolution import Deconvolution
 from .deeplift import DeepLIFT
 from .distance import MeanAttentionDistance
+from .eigen_cam import EigenCAM
 from .entropy import Entropy
 from .feature_ablation import FeatureAblation
 from .flow import Flow
+from .grad_cam import GradCAM
+from .grad_cam_plus_plus import GradCAMPlusPlus
 from .gradient import Gradient
 from .gradient_shap import GradientSHAP
 from .guided_backprop import GuidedBackprop
 from .input_x_gradient import InputXGradient
 from .integrated_gradients import IntegratedGradients
+from .layer_cam import LayerCAM
 from .legrad import LeGrad
 from .occlusion import Occlusion
 from .rollout import Rollout
+from .score_cam import ScoreCAM
 from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
 from .token_norm import TokenNorm
 from .token_tm import TokenTM
@@ -25,7 +31,8 @@ from .token_tm import TokenTM
 __all__ = [
     "Attention", "Rollout", "Flow", "Chefer", "LeGrad", "TokenTM", "Entropy", "MeanAttentionDistance", "TokenNorm",
     "Gradient", "InputXGradient", "IntegratedGradients", "SmoothGrad", "VarGrad", "SmoothGradSquared", "GradientSHAP",
-    "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution",
+    "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution", "GradCAM", "GradCAMPlusPlus",
+    "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM",
 ]  # fmt: skip
 
 DIAGNOSTICS: tuple[str, ...] = ()
