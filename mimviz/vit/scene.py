@@ -41,7 +41,7 @@ class Scene:
         layers: Collection[int] | None = None,
     ):
         self.model = model
-        self.subject: Subject = subject(model, mask, _count(pictures))
+        self.subject: Subject = subject(model, mask, count=_count(pictures), size=_size(pictures))
         self.pictures, self.images = _opened(pictures, self.anatomy, next(model.parameters()))
         self.target = target
         self._layers = None if layers is None else _numbers(layers, len(self.anatomy.blocks))
@@ -119,7 +119,7 @@ class Scene:
             traces = self._pass(self.images)
         drawn = getattr(traces[0].logits, "mask", None)
         if self.subject.mask is None and isinstance(drawn, Mask):  # whatever is asked next is asked of the same patches
-            self.subject = subject(self.model, drawn, len(self))
+            self.subject = subject(self.model, drawn, count=len(self), size=self.anatomy.size)
         for index, trace in enumerate(traces):
             if trace is not None:
                 trace.hidden = None if self.subject.mask is None else self.subject.mask.hidden
@@ -207,12 +207,22 @@ def _count(pictures: Any) -> int:
     return len(pictures) if isinstance(pictures, (list, tuple)) or getattr(pictures, "ndim", 0) == 4 else 1
 
 
+def _normalized(pictures: Any) -> bool:
+    """Whether these are tensors as the model takes them, not pictures of 0..1."""
+    return isinstance(pictures, Tensor) and pictures.ndim == 4 and bool(pictures.min() < 0 or pictures.max() > 1)
+
+
+def _size(pictures: Any) -> tuple[int, int] | None:
+    """(height, width) where it is given; else the model's own."""
+    return (pictures.shape[2], pictures.shape[3]) if _normalized(pictures) else None
+
+
 def _opened(pictures: Any, parts: Anatomy, weights: Tensor) -> tuple[list[Picture], Tensor]:
     """Pictures as people see them and as the model takes them: (B, 3, H, W), normalized, on its device."""
     from ..data import image
 
     height, width = parts.size
-    if isinstance(pictures, Tensor) and pictures.ndim == 4 and (pictures.min() < 0 or pictures.max() > 1):
+    if _normalized(pictures):
         if tuple(pictures.shape[1:]) != (3, height, width):
             raise ValueError(f"pictures are {tuple(pictures.shape)}, but (B, 3, {height}, {width}) is wanted")
         shown = [Picture.from_tensor(each, mean=parts.mean, std=parts.std) for each in pictures]

@@ -45,8 +45,11 @@ class Subject:
                 yield trace, stack.enter_context(recording(self.decoder, _decoding(self.decoder, self.anatomy)))
 
 
-def subject(model: Any, mask: Any, count: int) -> Subject:
-    """The subject that `model` is, for `count` pictures; ValueError for a mask where there is nothing to hide from."""
+def subject(model: Any, mask: Any, *, count: int, size: tuple[int, int] | None = None) -> Subject:
+    """The subject that `model` is, for `count` pictures of `size` (height, width) pixels, its own unless told.
+
+    Raises ValueError for a mask where there is nothing to hide from.
+    """
     encoder = getattr(model, "encoder", model)
     vit = getattr(encoder, "vit", None)
     if not isinstance(vit, nn.Module):
@@ -54,7 +57,7 @@ def subject(model: Any, mask: Any, count: int) -> Subject:
             raise ValueError(
                 f"a mask is given, but {type(model).__name__} sees whole pictures: give a masked model or an encoder"
             )
-        return Subject(model, model, anatomy(model), model)
+        return Subject(model, model, anatomy(model, size=size), model)
     parts = getattr(encoder, "anatomy", None) or anatomy(vit)
     mask = _mask(mask, parts, count, next(vit.parameters()).device)
     if encoder is model:

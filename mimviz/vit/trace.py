@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -26,6 +26,9 @@ class Maps(Sequence[Tensor]):
 
     def __len__(self) -> int:
         return self._count
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return map(self._make, range(self._count))
 
     def __getitem__(self, layer: int) -> Tensor:  # type: ignore[override]
         return self._make(_index(layer, self._count, self._none))
