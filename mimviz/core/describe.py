@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from .heatmap import Heatmap
 
 ROWS, COLS = ("upper", "middle", "lower"), ("left", "centre", "right")
@@ -59,7 +60,7 @@ def describe(heat: Heatmap, *, region: np.ndarray | None = None) -> Description:
     gini = _gini(mass)
     head = f"Values from {values.min():.3g} to {values.max():.3g}."
     if heat.signed:
-        head += f" {_percent(mass[values > 0].sum() / mass.sum())} of the mass speaks for the target, the rest against it."
+        head += " " + _sides(mass[values > 0].sum() / mass.sum())
     if gini < EVEN:
         head += f" The mass lies evenly: no part stands out (Gini coefficient {gini:.2f})."
         return Description(head, tuple(drawn), gini, _share(mass, [c.region for c in drawn]))
@@ -67,6 +68,12 @@ def describe(heat: Heatmap, *, region: np.ndarray | None = None) -> Description:
     head += f" Half of the mass lies on {_percent(half / mass.size)} of the picture (Gini coefficient {gini:.2f})."
     clauses = (*_ninths(mass), _peak(mass), *drawn)
     return Description(head, clauses, gini, _share(mass, [c.region for c in clauses]))
+
+
+def _sides(share: float) -> str:
+    if share in (0, 1):
+        return f"All of the mass speaks {'for' if share else 'against'} the target."
+    return f"{_percent(share)} of the mass speaks for the target, the rest against it."
 
 
 def _ninths(mass: np.ndarray) -> list[Clause]:

@@ -97,3 +97,8 @@ def test_shares_never_exceed_the_whole(rows, cols, seed, signed):
 def test_several_pictures_are_refused():
     with pytest.raises(ValueError, match="of 2 pictures"):
         describe(Heatmap(torch.zeros(2, 3, 3), by="test"))
+
+
+@pytest.mark.parametrize(("sign", "word"), [(1, "for"), (-1, "against")])
+def test_a_signed_map_of_one_sign(sign, word):
+    assert f"All of the mass speaks {word} the target." in describe(heat(sign * blob(), signed=True)).text
