@@ -47,3 +47,11 @@ def test_readme_code_runs(tmp_path, monkeypatch):
     names["painter"].mask = ~names["painter"].mask
     assert repr(names["painter"].mask) == said
     names["painter"].close()
+
+
+def test_the_code_about_exact_attention_says_what_the_page_says(capsys):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "exact-attention.md").read_text("utf-8"), re.DOTALL)
+    exec(compile(code[1], "exact-attention.md", "exec"), {})
+    correlation, certificate = capsys.readouterr().out.splitlines()
+    assert abs(float(re.search(r"map: ([+-][\d.]+)", correlation)[1])) < 0.3  # what circulates is not the map
+    assert certificate.startswith("exact")
