@@ -14,14 +14,14 @@ _HOMES = {
     "Encoder": "vit", "Scene": "vit", "encoder": "vit",
     "MaskedModel": "grammar",
     "fit": "train",
-    "load_mim": "zoo",
+    "load_mim": "zoo", "load_vit": "zoo",
     "MaskPainter": "widgets",
 }  # fmt: skip
 _PACKAGES = ("core", "data", "vit", "lenses", "grammar", "recipes", "tune", "train", "zoo", "plot", "widgets")
 
 __all__ = [
     "Encoder", "Grid", "Heatmap", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture", "Scene",
-    "encoder", "fit", "image", "images", "load_mim",
+    "encoder", "fit", "image", "images", "load_mim", "load_vit",
     "core", "data", "grammar", "lenses", "plot", "recipes", "train", "tune", "vit", "widgets", "zoo",
 ]  # fmt: skip
 
@@ -49,4 +49,4 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from .train import fit
     from .vit import Encoder, Scene, encoder
     from .widgets import MaskPainter
-    from .zoo import load_mim
+    from .zoo import load_mim, load_vit

@@ -19,15 +19,11 @@ ANY_SIZE = (
 def create(name: str, *, pretrained: bool = False, **keywords: Any) -> nn.Module:
     """`timm.create_model` whose data config holds the size that was asked for (`img_size`: pixels, or (height, width)).
 
-    Raises ValueError for a name that timm does not know, with close matches, and TypeError for a keyword that the model has not.
+    Raises ValueError for a name that timm does not know, with close matches; TypeError for a keyword that the model does not have.
     """
-    if not timm.is_model(name) and not name.startswith(("hf-hub:", "hf_hub:", "local-dir:")):
-        close = get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
-        raise ValueError(
-            f"timm knows no model {name!r}" + (f"; did you mean one of {', '.join(close)}?" if close else "")
-        )
+    check_name(name)
     size = keywords.get("img_size")
-    if timm.is_model(name) and model_entrypoint(name).__module__.rpartition(".")[2] in ANY_SIZE:
+    if model_entrypoint(name).__module__.rpartition(".")[2] in ANY_SIZE:
         keywords.pop("img_size", None)
     model: Any = timm.create_model(name, pretrained=pretrained, **keywords)
     if size is not None:
@@ -35,3 +31,16 @@ def create(name: str, *, pretrained: bool = False, **keywords: Any) -> nn.Module
         model.pretrained_cfg = {**model.pretrained_cfg, "input_size": (3, height, width)}
         model.default_cfg = model.pretrained_cfg
     return model
+
+
+def check_name(name: str) -> None:
+    """ValueError for a name, or a tag of weights ("vit_base_patch16_224.mae"), that timm does not know."""
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base):
+        close = get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+        raise ValueError(
+            f"timm knows no model {name!r}" + (f"; did you mean one of {', '.join(close)}?" if close else "")
+        )
+    tags = [each.partition(".")[2] for each in timm.list_models(f"{base}.*", include_tags=True)]
+    if tag and tag not in tags:
+        raise ValueError(f"timm has no weights {tag!r} of {base}; it has {', '.join(filter(None, tags)) or 'none'}")

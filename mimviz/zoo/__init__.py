@@ -2,6 +2,7 @@
 
 from .here import bundled, cached
 from .load import load_mim
+from .load_vit import load_vit
 from .own import Sentence, read_vit, save_mim, save_vit
 
-__all__ = ["Sentence", "bundled", "cached", "load_mim", "read_vit", "save_mim", "save_vit"]
+__all__ = ["Sentence", "bundled", "cached", "load_mim", "load_vit", "read_vit", "save_mim", "save_vit"]
