@@ -17,12 +17,12 @@ _HOMES = {
     "load_mim": "zoo", "load_vit": "zoo",
     "MaskPainter": "widgets",
 }  # fmt: skip
-_PACKAGES = ("core", "data", "vit", "lenses", "grammar", "recipes", "tune", "train", "zoo", "plot", "widgets")
+_PACKAGES = ("core", "data", "vit", "lenses", "discover", "grammar", "recipes", "tune", "train", "zoo", "plot", "widgets")
 
 __all__ = [
     "Encoder", "Grid", "Heatmap", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture", "Scene",
     "encoder", "fit", "image", "images", "load_mim", "load_vit",
-    "core", "data", "grammar", "lenses", "plot", "recipes", "train", "tune", "vit", "widgets", "zoo",
+    "core", "data", "discover", "grammar", "lenses", "plot", "recipes", "train", "tune", "vit", "widgets", "zoo",
 ]  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def __dir__():
 
 
 if TYPE_CHECKING:  # what editors and type checkers see
-    from . import core, data, grammar, lenses, plot, recipes, train, tune, vit, widgets, zoo
+    from . import core, data, discover, grammar, lenses, plot, recipes, train, tune, vit, widgets, zoo
     from .core import Grid, Heatmap, Mask, Outcome, Picture
     from .data import image, images
     from .grammar import MaskedModel

@@ -1,14 +1,18 @@
 """A timm ViT, opened."""
 
 from .anatomy import Anatomy, anatomy
+from .edit import edited
 from .encoder import Encoder, encoder
 from .evaluating import evaluating
+from .guards import explain_flat
 from .positions import sincos
+from .registers import Neuron, extra_registers, neuron_activations
 from .scene import Scene
 from .target import Target, class_index, class_names
 from .trace import Certificate, Trace
 
 __all__ = [
-    "Anatomy", "Certificate", "Encoder", "Scene", "Target", "Trace",
-    "anatomy", "class_index", "class_names", "encoder", "evaluating", "sincos",
+    "Anatomy", "Certificate", "Encoder", "Neuron", "Scene", "Target", "Trace",
+    "anatomy", "class_index", "class_names", "edited", "encoder", "evaluating", "explain_flat",
+    "extra_registers", "neuron_activations", "sincos",
 ]  # fmt: skip
