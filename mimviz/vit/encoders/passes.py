@@ -42,9 +42,12 @@ def rows(table: Tensor, ids: Tensor | None) -> Tensor:
     return table.expand(len(ids), -1, -1).gather(1, ids[..., None].expand(-1, -1, table.shape[-1]))
 
 
-def in_front(prefix: list[Tensor], x: Tensor) -> Tensor:
-    """Prefix tokens (1, P, C) each, then x (B, K, C)."""
-    return torch.cat([*(token.expand(len(x), -1, -1) for token in prefix), x], dim=1) if prefix else x
+def in_front(prefix: list[Tensor], x: Tensor, positions: Tensor | None = None) -> Tensor:
+    """Prefix tokens (1, P, C) each, with their own positions (1, all of them, C) if any, then x (B, K, C)."""
+    if not prefix:
+        return x
+    front = torch.cat([token.expand(len(x), -1, -1) for token in prefix], dim=1)
+    return torch.cat([front if positions is None else front + positions, x], dim=1)
 
 
 def placed(content: Tensor, ids: Tensor | None, prefix: list[Tensor], table: Tensor | None, count: int) -> Tensor:
@@ -52,10 +55,7 @@ def placed(content: Tensor, ids: Tensor | None, prefix: list[Tensor], table: Ten
     if table is None:
         return in_front(prefix, content)
     shared = table.shape[1] - count  # positions of prefix tokens; 0 where these have none
-    x = in_front(prefix, content + rows(table[:, shared:], ids))
-    if shared:
-        x = torch.cat([x[:, :shared] + table[:, :shared], x[:, shared:]], dim=1)
-    return x
+    return in_front(prefix, content + rows(table[:, shared:], ids), table[:, :shared] if shared else None)
 
 
 def pairs(bias: Tensor, ids: Tensor | None, prefix: int) -> Tensor:
