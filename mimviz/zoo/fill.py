@@ -14,7 +14,7 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], file: str) -> None:
     missing, extra = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
     if missing or extra:
         said = [_list("misses", missing)] if missing else []
-        said += [_list("has, and its model does not,", extra)] if extra else []
+        said += [_list("has what its model does not want,", extra)] if extra else []
         raise ValueError(f"{file} {'; it '.join(said)}: it is cut, or of a variant that mimviz does not know")
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:

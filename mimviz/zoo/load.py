@@ -7,13 +7,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ..grammar import MaskedModel
+from ..vit import Encoder
 from . import hub
-from .formats import Wish, masked_model, recognise
+from .formats import Wish, encoder, masked_model, recognise
 from .found import Finding
 from .here import WEIGHTS, bundled, here
 from .own import HEADER, read_own
 from .own_found import own_finding
-from .safe import read
+from .safe import Weights, read
 
 
 def load_mim(
@@ -35,10 +36,10 @@ def load_mim(
     no known layout, or that cannot reconstruct, with the reason and the file to get instead.
     """
     name = os.fspath(name_or_path)
-    weights = read(_located(name))
+    weights = _weights(name)
     if HEADER in weights.header:
         model = read_own(weights.file)
-        found = own_finding(model, weights.file.name)
+        found = own_finding(model, weights.name)
     else:
         reading = recognise(weights, Wish(normalize, heads))
         model, found = masked_model(reading), reading.found
@@ -49,17 +50,28 @@ def load_mim(
 
 def inspect(name_or_path: str | os.PathLike) -> Finding:
     """What a file, a folder or a model of the hub holds, also where `load_mim` would refuse it; `found.obstacle` says why."""
-    weights = read(_located(os.fspath(name_or_path), encoders=True))
-    return own_finding(read_own(weights.file), weights.file.name) if HEADER in weights.header else recognise(weights).found
+    weights = _weights(os.fspath(name_or_path), encoders=True)
+    return own_finding(read_own(weights.file), weights.name) if HEADER in weights.header else recognise(weights).found
 
 
-def _located(name: str, *, encoders: bool = False) -> Path:
-    """The file or folder of a name on this machine, fetched from the hub where it must be."""
+def load_encoder(name_or_path: str | os.PathLike, *, device: str | None = None, heads: int | None = None) -> Encoder:
+    """The encoder alone, in eval mode, of whatever `load_mim` recognises, also of files that have no decoder; `.vit` is timm's.
+
+    Raises as `load_mim` does.
+    """
+    weights = _weights(os.fspath(name_or_path), encoders=True)
+    own = HEADER in weights.header
+    model = read_own(weights.file).encoder if own else Encoder(encoder(recognise(weights, Wish(heads=heads)))).eval()
+    return model.to(device) if device else model
+
+
+def _weights(name: str, *, encoders: bool = False) -> Weights:
+    """What a name stands for, fetched from the hub where it must be."""
     if name in bundled():
-        return WEIGHTS / f"{name}.safetensors"
+        return read(WEIGHTS / f"{name}.safetensors")
     path = Path(name).expanduser()
     if path.exists():
-        return path
+        return read(path)
     if (there := hub.repository(name)) is None:
         close = get_close_matches(name, bundled(), n=1)
         raise FileNotFoundError(
@@ -71,6 +83,7 @@ def _located(name: str, *, encoders: bool = False) -> Path:
             "mimviz.load_vit opens it. Masked autoencoders with a decoder are 'facebook/vit-mae-base', -large and -huge"
         )
     try:
-        return hub.fetch(there[0], revision=there[1])
+        folder = hub.fetch(there[0], revision=there[1])
     except FileNotFoundError as err:
         raise FileNotFoundError(f"{name!r} is no file or folder here, and {err}") from err
+    return read(folder, called=name)

@@ -43,11 +43,18 @@ class Weights:
     config: dict[str, Any] = field(default_factory=dict)
     processor: dict[str, Any] = field(default_factory=dict)
     beside: dict[str, Any] = field(default_factory=dict)
+    called: str = ""
+
+    @property
+    def name(self) -> str:
+        """What messages call it: the name that was asked for where it came from the hub, else that of the file."""
+        return self.called or self.file.name
 
 
-def read(path: str | Path) -> Weights:
+def read(path: str | Path, *, called: str = "") -> Weights:
     """The tensors of a file (safetensors, .pth, .pt, .bin, an index of shards) or of a folder that holds one.
 
+    called: what messages call it, instead of the file's name.
     Raises FileNotFoundError where there is none, ValueError for a file that is damaged, something else, or that would run code.
     """
     path = Path(path).expanduser()
@@ -60,9 +67,9 @@ def read(path: str | Path) -> Weights:
         if (beside := file.with_name(name)).is_file()
     }
     if file.name.endswith(".index.json"):
-        return Weights(file, _shards(file), **facts)
+        return Weights(file, _shards(file), called=called, **facts)
     tensors, header, rest = _one(file)
-    return Weights(file, tensors, header, beside=rest, **facts)
+    return Weights(file, tensors, header, beside=rest, called=called, **facts)
 
 
 def _in_folder(folder: Path) -> Path:

@@ -49,8 +49,12 @@ def grid(tensors: Tensors, file: str, *, size: int | tuple[int, int] | None = No
         if count in (None, asked.count):
             return asked
         raise ValueError(f"{file} has positions for {count} patches, but its configuration speaks of {asked.count}")
-    side = math.isqrt(count) if count is not None else 0
-    if side * side != count:
+    if count is None:
+        raise ValueError(
+            f"{file} misses pos_embed or a table of relative positions: it is cut, or of a variant that mimviz does not know"
+        )
+    side = math.isqrt(max(count, 0))
+    if side * side != count or not side:
         raise ValueError(
             f"{file} has positions for {count} patches, which make no square, and nothing says how many rows there are: "
             "put a config.json with image_size beside it"

@@ -52,9 +52,9 @@ def biased(tensors: Tensors, grid: Grid, blocks: Stack, *, normal: Normal = IMAG
             use_rel_pos_bias="blocks.0.attn.relative_position_bias_table" in tensors,
             use_shared_rel_pos_bias="rel_pos_bias.relative_position_bias_table" in tensors,
             init_values=0.1 if "blocks.0.gamma_1" in tensors else None,
-            global_pool="token",
+            global_pool="avg" if "fc_norm.weight" in tensors else "token",
             use_fc_norm="fc_norm.weight" in tensors,
-            num_classes=0,
+            num_classes=len(tensors["head.weight"]) if "head.weight" in tensors else 0,
         ),
         normal,
     )

@@ -56,7 +56,7 @@ def read(weights: Weights, wish: Wish) -> Reading:
     theirs = _is_hugging_face(weights)
     given = hf.timm_names(weights.tensors, "beit.") if theirs else weights.tensors
     tensors = {k: v for k, v in renamed(given, KEPT).items() if not k.endswith("relative_position_index")}
-    file = weights.file.name
+    file = weights.name
     cells = grid(tensors, file, size=hf.size(weights.config))
     told = wish.heads or heads_of_bias(tensors) or hf.number(weights.config, "num_attention_heads")
     blocks, guess = stack(tensors, file, heads=told)

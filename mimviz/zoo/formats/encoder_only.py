@@ -5,6 +5,7 @@ They can be looked into, but nothing in them can paint a patch: the decoder was 
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from torch import Tensor
@@ -12,12 +13,15 @@ from torch import Tensor
 from ..found import Finding
 from ..safe import Weights
 from ..shapes import grid, stack
-from ..vits import IMAGENET, plain
+from ..vits import IMAGENET, biased, plain
 from . import hugging_face as hf
+from .beit import heads_of_bias
 from .mae import instead
 from .reading import Reading, Wish, options, renamed
 
-KEPT = ("patch_embed.", "blocks.", "norm.", "norm_pre.", "fc_norm.", "head.", "cls_token", "pos_embed", "reg_token")
+KEPT = (
+    "patch_embed.", "blocks.", "norm.", "norm_pre.", "fc_norm.", "head.", "cls_token", "pos_embed", "reg_token", "rel_pos_bias.",
+)  # fmt: skip
 FAMILIES = {
     "blocks.0.attn.qkv.weight": "ViT",
     "stages.0.blocks.0.conv_dw.weight": "ConvNeXt",
@@ -25,7 +29,7 @@ FAMILIES = {
     "layer1.0.conv1.weight": "ResNet",
     "layers.0.blocks.0.attn.qkv.weight": "Swin",
 }
-OBSTACLE = "it is an encoder without a decoder, so it cannot reconstruct: {0}. mimviz.load_vit opens the encoder"
+OBSTACLE = "it is an encoder without a decoder, so it cannot reconstruct: {0}. mimviz.zoo.load_encoder opens the encoder"
 
 
 def matches(weights: Weights) -> bool:
@@ -36,11 +40,13 @@ def read(weights: Weights, wish: Wish) -> Reading:
     prefix = _hugging_face(weights)
     if prefix is not None:
         return _hugging_face_vit(weights, wish, prefix)
-    file, family = weights.file.name, next(name for key, name in FAMILIES.items() if key in weights.tensors)
-    if family != "ViT" or "patch_embed.proj.bias" not in weights.tensors or "blocks.0.proj.weight" in weights.tensors:
-        name = "Hiera" if "blocks.0.proj.weight" in weights.tensors else family
-        return Reading(Finding(f"{name} encoder", file, obstacle=OBSTACLE.format(instead(None))), {})
+    family = next(name for key, name in FAMILIES.items() if key in weights.tensors)
+    if any(re.fullmatch(r"blocks\.\d+\.proj\.weight", key) for key in weights.tensors):
+        family = "Hiera"
+    if family != "ViT" or "patch_embed.proj.weight" not in weights.tensors:
+        return Reading(Finding(f"{family} encoder in timm's names", weights.name, obstacle=OBSTACLE.format(instead(None))), {})
     tensors = renamed(weights.tensors, {name: name for name in KEPT})
+    tensors = {k: v for k, v in tensors.items() if not k.endswith("relative_position_index")}
     size = options(weights.beside, "input_size")
     return _reading("ViT encoder in timm's names", weights, tensors, wish.heads, size if isinstance(size, int) else None)
 
@@ -66,12 +72,13 @@ def _hugging_face_vit(weights: Weights, wish: Wish, prefix: str) -> Reading:
 def _reading(
     name: str, weights: Weights, tensors: dict[str, Tensor], heads: int | None, size: int | tuple[int, int] | None, **made
 ) -> Reading:
-    file = weights.file.name
+    file = weights.name
     cells = grid(tensors, file, size=size)
-    blocks, guess = stack(tensors, file, heads=heads)
+    blocks, guess = stack(tensors, file, heads=heads or heads_of_bias(tensors))
     found = Finding(
         name, file, cells, blocks, assumed=(guess,) if guess else (),
         ignored=tuple(k for k in weights.tensors if k not in tensors) if "patch_embed.proj.weight" in weights.tensors else (),
         obstacle=OBSTACLE.format(instead(blocks.width)),
     )  # fmt: skip
-    return Reading(found, tensors, partial(plain, tensors, cells, blocks, **made))
+    build = biased if any(k in tensors for k in ("blocks.0.attn.q_bias", "blocks.0.gamma_1")) else plain
+    return Reading(found, tensors, partial(build, tensors, cells, blocks, **made))

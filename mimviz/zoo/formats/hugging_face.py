@@ -94,7 +94,7 @@ def eps(config: dict[str, Any], default: float) -> float:
 
 def check_activation(weights: Weights) -> None:
     if (found := weights.config.get("hidden_act", "gelu")) != "gelu":
-        raise ValueError(f"{weights.file.name} uses the activation {found!r}, but only 'gelu' is known here")
+        raise ValueError(f"{weights.name} uses the activation {found!r}, but only 'gelu' is known here")
 
 
 def normal(weights: Weights, default: Normal = IMAGENET) -> tuple[Normal, str]:

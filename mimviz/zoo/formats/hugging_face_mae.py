@@ -19,7 +19,7 @@ def matches(weights: Weights) -> bool:
 
 def read(weights: Weights, wish: Wish) -> Reading:
     hf.check_activation(weights)
-    file, config = weights.file.name, weights.config
+    file, config = weights.name, weights.config
     given = {name.removeprefix("decoder."): tensor for name, tensor in weights.tensors.items()}
     official = hf.timm_names(given, "vit.")
     tensors = renamed(official, TABLE)

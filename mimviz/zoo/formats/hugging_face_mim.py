@@ -22,7 +22,7 @@ def matches(weights: Weights) -> bool:
 
 def read(weights: Weights, wish: Wish) -> Reading:
     hf.check_activation(weights)
-    file, config = weights.file.name, weights.config
+    file, config = weights.name, weights.config
     named = hf.timm_names(weights.tensors, "vit.")
     tensors = {k: v for k, v in renamed(named, TABLE).items() if not k.startswith("decoder")}
     cells = grid(tensors, file, size=hf.size(config))

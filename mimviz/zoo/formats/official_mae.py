@@ -36,7 +36,7 @@ def matches(weights: Weights) -> bool:
 
 
 def read(weights: Weights, wish: Wish) -> Reading:
-    file, tensors = weights.file.name, renamed(weights.tensors, TABLE)
+    file, tensors = weights.name, renamed(weights.tensors, TABLE)
     size = options(weights.beside, "input_size")
     cells = grid(tensors, file, size=size if isinstance(size, int) else None)
     blocks, guess = stack(tensors, file, heads=wish.heads)

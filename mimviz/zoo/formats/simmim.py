@@ -20,7 +20,7 @@ def matches(weights: Weights) -> bool:
 
 
 def read(weights: Weights, wish: Wish) -> Reading:
-    file, inside = weights.file.name, under(weights.tensors, "encoder.")
+    file, inside = weights.name, under(weights.tensors, "encoder.")
     tensors = {k: v for k, v in renamed(inside, KEPT).items() if not k.endswith("relative_position_index")}
     cells = grid(tensors, file, size=wish_size(weights))
     blocks, guess = stack(tensors, file, heads=wish.heads or heads_of_bias(tensors))

@@ -39,7 +39,7 @@ def matches(weights: Weights) -> bool:
 
 
 def read(weights: Weights, wish: Wish) -> Reading:
-    theirs, file = "swin.embeddings.mask_token" in weights.tensors, weights.file.name
+    theirs, file = "swin.embeddings.mask_token" in weights.tensors, weights.name
     given = _timm_names(weights.tensors) if theirs else under(weights.tensors, "encoder.")
     tensors = _moved({k: v for k, v in given.items() if not UNUSED.fullmatch(k) and k != "mask_token"})
     if odd := next((k for k in given if k == "absolute_pos_embed" or k.endswith(("logit_scale", "position_embeddings"))), None):

@@ -24,7 +24,7 @@ def read(weights: Weights, wish: Wish) -> Reading:
     arch = weights.beside.get("arch")
     said = f"{family} ({arch})" if isinstance(arch, str) else family
     found = Finding(
-        f"SparK with a {said}", weights.file.name, decoder="dense, of several scales", target="normalized patches",
+        f"SparK with a {said}", weights.name, decoder="dense, of several scales", target="normalized patches",
         obstacle=OBSTACLE.format(said),
     )  # fmt: skip
     return Reading(found, {})
