@@ -2,9 +2,13 @@
 
 from ._attribute import attribute as attribute
 from ._attribute import to_quantus as to_quantus
+from ._tap import tap as tap
 from .ablation_cam import AblationCAM
 from .attention import Attention
 from .chefer import Chefer
+from .convit import Gates as Gates
+from .decompose import Decompose as Decompose
+from .decompose import DirectEffect
 from .deconvolution import Deconvolution
 from .deeplift import DeepLIFT
 from .distance import MeanAttentionDistance
@@ -22,17 +26,28 @@ from .integrated_gradients import IntegratedGradients
 from .layer_cam import LayerCAM
 from .legrad import LeGrad
 from .occlusion import Occlusion
+from .offset_heads import OffsetHeads as OffsetHeads
+from .overfocus import Diversification as Diversification
+from .overfocus import Overfocus
 from .rollout import Rollout
 from .score_cam import ScoreCAM
+from .similarity import LayerSimilarity as LayerSimilarity
+from .sink import AttentionSink
 from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
+from .textspan import TextSpan as TextSpan
 from .token_norm import TokenNorm
 from .token_tm import TokenTM
+from .unip import AttentionPatterns as AttentionPatterns
+from .var import VAR as VAR
 
 __all__ = [
-    "Attention", "Rollout", "Flow", "Chefer", "LeGrad", "TokenTM", "Entropy", "MeanAttentionDistance", "TokenNorm",
+    "Attention", "Rollout", "Flow", "Chefer", "LeGrad", "TokenTM", "DirectEffect", "Entropy", "MeanAttentionDistance",
+    "TokenNorm", "AttentionSink", "Overfocus",
     "Gradient", "InputXGradient", "IntegratedGradients", "SmoothGrad", "VarGrad", "SmoothGradSquared", "GradientSHAP",
     "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution", "GradCAM", "GradCAMPlusPlus",
     "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM",
 ]  # fmt: skip
 
-DIAGNOSTICS: tuple[str, ...] = ()
+DIAGNOSTICS = [
+    "OffsetHeads", "LayerSimilarity", "AttentionPatterns", "Decompose", "TextSpan", "Gates", "Diversification", "VAR",
+]  # fmt: skip

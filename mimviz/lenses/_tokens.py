@@ -6,8 +6,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..vit import Scene
+from ..vit.target import scorer
 
 Query = Literal["class", "patches", "registers"] | int
 Fusion = Literal["mean", "max", "min"]
@@ -39,11 +41,48 @@ def query_ids(scene: Scene, query: Query) -> Tensor:
 
 
 def reading(scene: Scene) -> Tensor:
-    """(prefix + N,), sums to 1: how much of each last token the model's head reads, its class token or the mean of its patches."""
+    """(B, prefix + N), sums to 1: how much of each last token the head reads: its class token, the mean of its patches, or what its
+    attention pooling looks at."""
+    if scene.trace.pooling is not None:
+        return scene.trace.pooling.mixing.weights().float().mean((1, 2))
     token = scene.anatomy.pool == "token" and scene.anatomy.class_tokens > 0
     ids = query_ids(scene, "class" if token else "patches")
-    weights = torch.zeros(scene.prefix + scene.grid.count, device=ids.device)
-    return weights.index_fill_(0, ids, 1 / len(ids))
+    weights = torch.zeros(len(scene), scene.prefix + scene.grid.count, device=ids.device)
+    return weights.index_fill_(1, ids, 1 / len(ids))
+
+
+def relevant_reading(scene: Scene) -> Tensor:
+    """(B, prefix + N): the same, of an attention pooling the part that raises the score, (∇A ⊙ A)⁺."""
+    if scene.trace.pooling is None:
+        return reading(scene)
+    attention = scene.trace.pooling.mixing.weights()
+    return (scene.trace.pooling_grad * attention).float().clamp_min(0).mean((1, 2))
+
+
+def attention_of(scene: Scene, layer: int) -> Tensor:
+    """(B, heads, prefix + N, prefix + N) of a layer that sees the whole grid; tokens that join later look at themselves."""
+    return _joined(scene, scene.trace.attention[layer].float(), alone=1.0)
+
+
+def relevance_of(scene: Scene, layer: int) -> Tensor:
+    """(B, prefix + N, prefix + N): the mean over heads of (∇A ⊙ A)⁺, for the target's score (Chefer et al., equation 5)."""
+    raising = (scene.trace.attention_grad[layer] * scene.trace.attention[layer]).float().clamp_min_(0).mean(1)
+    return _joined(scene, raising, alone=0.0)
+
+
+def _joined(scene: Scene, maps: Tensor, *, alone: float) -> Tensor:
+    """ConViT's first layers have no class token yet: it is given its place, and what it looks at."""
+    prefix, N = scene.prefix, scene.grid.count
+    if maps.shape[-2:] == (prefix + N, prefix + N):
+        return maps
+    if maps.shape[-2:] != (N, N):
+        raise ValueError(
+            f"this layer's map is {maps.shape[-2]} x {maps.shape[-1]}, but the picture has {N} patches and {prefix} tokens before "
+            f"them: {scene.anatomy.family} looks through windows or merges tokens, so its layers cannot be joined; try Attention()"
+        )
+    joined = F.pad(maps, (prefix, 0, prefix, 0))
+    joined[..., :prefix, :prefix] = alone * torch.eye(prefix, device=maps.device)
+    return joined
 
 
 def on_grid(scene: Scene, values: Tensor) -> Tensor:
@@ -66,3 +105,11 @@ def of_head(maps: Tensor, head: int | None, fusion: Fusion) -> Tensor:
     if not -count <= head < count:
         raise IndexError(f"head is {head}, but this layer has {count}: 0..{count - 1}, or None for all")
     return maps[:, head]
+
+
+def asked_classes(scene: Scene) -> Tensor:
+    """(B,): the class that the scene asks about."""
+    if callable(scene.target):
+        raise TypeError("the target is a function of the output, but a class is wanted, which has a direction")
+    classes = torch.arange(scene.logits.shape[-1], device=scene.images.device)
+    return scorer(scene.model, scene.target, scene.logits)(classes.expand(len(scene), -1))

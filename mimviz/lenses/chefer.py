@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import layer_number, on_grid, reading
+from ._tokens import layer_number, on_grid, relevance_of, relevant_reading
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,7 @@ class Chefer:
     start_layer: int = 0
 
     def __call__(self, scene: Scene) -> Heatmap:
-        trace = scene.trace
-        row = reading(scene).expand(len(scene), 1, -1)  # (B, 1, N): only the rows of R that the head reads
-        for layer in reversed(range(layer_number(scene, self.start_layer), len(trace.layers))):
-            step = (trace.attention_grad[layer] * trace.attention[layer]).float().clamp_min(0).mean(1)  # (B, N, N)
-            row = row + row @ step
+        row = relevant_reading(scene)[:, None]  # (B, 1, N): only the rows of R that the head reads
+        for layer in reversed(range(layer_number(scene, self.start_layer), len(scene.trace.layers))):
+            row = row + row @ relevance_of(scene, layer)
         return Heatmap(on_grid(scene, row[:, 0]), by=self)

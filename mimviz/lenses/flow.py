@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import fused, on_grid, reading
+from ._tokens import attention_of, fused, on_grid, reading
 from .rollout import with_residual
 
 UNIT = 2**24  # capacities are whole numbers in SciPy: 1 becomes this many
@@ -36,12 +36,14 @@ class Flow:
     merge: int = 1
 
     def __call__(self, scene: Scene) -> Heatmap:
-        steps = torch.stack([fused(each.float(), "mean") for each in scene.trace.attention], 1)  # (B, layers, N, N)
-        join = self._squares(scene).to(steps.device)  # (nodes, tokens)
-        self._check(scene, len(join), steps.shape[1])
+        layers = len(scene.trace.layers)
+        join = self._squares(scene).to(scene.images.device)  # (nodes, tokens)
+        self._check(scene, len(join), layers)
+        steps = torch.stack([fused(attention_of(scene, layer), "mean") for layer in range(layers)], 1)  # (B, layers, N, N)
         steps = with_residual((join / join.sum(1, keepdim=True)) @ steps @ join.T)  # (B, layers, nodes, nodes)
-        read = join @ reading(scene)  # (nodes,)
-        flows = torch.stack([torch.from_numpy(_flows(each, read.cpu().numpy())) for each in steps.cpu().numpy()])
+        read = reading(scene) @ join.T  # (B, nodes)
+        pairs = zip(steps.cpu().numpy(), read.cpu().numpy(), strict=True)
+        flows = torch.stack([torch.from_numpy(_flows(*each)) for each in pairs])
         return Heatmap(on_grid(scene, flows.to(join) @ join), by=self)  # every patch of a square gets its flow
 
     def _squares(self, scene: Scene) -> Tensor:

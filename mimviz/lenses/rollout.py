@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import Fusion, fused, layer_number, on_grid, reading
+from ._tokens import Fusion, attention_of, fused, layer_number, on_grid, reading
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class Rollout:
         if not 0 <= self.discard < 1:
             raise ValueError(f"discard is {self.discard}, but a share of at least 0 and below 1 is wanted")
         first = layer_number(scene, self.start_layer)
-        row = reading(scene).expand(len(scene), 1, -1)  # (B, 1, N): only the rows that the head reads are rolled out
+        row = reading(scene)[:, None]  # (B, 1, N): only the rows that the head reads are rolled out
         for layer in reversed(range(first, len(scene.trace.layers))):
-            row = row @ self._step(fused(scene.trace.attention[layer].float(), self.fusion))
+            row = row @ self._step(fused(attention_of(scene, layer), self.fusion))
         return Heatmap(on_grid(scene, row[:, 0]), by=self)
 
     def matrix(self, scene: Scene) -> Tensor:
         """(B, N, N): the whole joint attention; row i says where token i, after the last layer, comes from."""
         joint = None
         for layer in range(layer_number(scene, self.start_layer), len(scene.trace.layers)):
-            step = self._step(fused(scene.trace.attention[layer].float(), self.fusion))
+            step = self._step(fused(attention_of(scene, layer), self.fusion))
             joint = step if joint is None else step @ joint
         assert joint is not None
         return joint

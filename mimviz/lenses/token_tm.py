@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core import Heatmap
 from ..vit import Scene
 from ._residual import cosine, halves, projected
-from ._tokens import layer_number, on_grid, reading
+from ._tokens import layer_number, on_grid, relevance_of, relevant_reading
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,12 @@ class TokenTM:
     start_layer: int = 0
 
     def __call__(self, scene: Scene) -> Heatmap:
-        trace = scene.trace
-        row = reading(scene).expand(len(scene), 1, -1)  # (B, 1, N): only the rows that the head reads
-        for layer in reversed(range(layer_number(scene, self.start_layer), len(trace.layers))):
+        row = relevant_reading(scene)[:, None]  # (B, 1, N): only the rows that the head reads
+        for layer in reversed(range(layer_number(scene, self.start_layer), len(scene.trace.layers))):
             by_attention, by_mlp = self.weights(scene, layer)
             if self.mlp:
                 row = row * (1 + by_mlp[:, None])
-            step = (trace.attention_grad[layer] * trace.attention[layer]).float().clamp_min(0).mean(1)  # (B, N, N)
-            row = row + (row @ step) * by_attention[:, None]
+            row = row + (row @ relevance_of(scene, layer)) * by_attention[:, None]
         relevance = row[:, 0]
         if self.start:
             relevance = relevance * _length(_embedded(scene))

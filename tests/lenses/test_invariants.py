@@ -22,6 +22,7 @@ ELSEWHERE = {  # lenses that do not promise to point at what the logit reads, an
     "AblationCAM": "as GradCAMPlusPlus",
     "Entropy": "says how widely a patch looks, not who looks at it",
     "MeanAttentionDistance": "says how far a patch looks, not who looks at it",
+    "AttentionSink": "says which tokens are massive, whoever reads them",
     "TokenNorm": "says how long a token is, whoever reads it",
 }
 
