@@ -1,5 +1,7 @@
 """Every family: nothing hidden is the model's own pass, and what is dropped is what is masked out as a key."""
 
+from copy import deepcopy
+
 import pytest
 import timm
 import torch
@@ -67,6 +69,22 @@ def test_dropping_patches_is_masking_their_keys(case: Case, monkeypatch):
         torch.testing.assert_close(
             ours[name], gradient, atol=1e-6, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
         )
+
+
+@pytest.mark.parametrize("case", GLOBAL.values(), ids=GLOBAL)
+def test_the_model_stays_as_it_was_and_nothing_is_made_elsewhere(case: Case):
+    """A copy on another device, without numbers: whatever a pass makes is made where its pictures are."""
+    encoder, images = opened(case)
+    with torch.no_grad():
+        encoder.vit(images)  # timm fills its caches of offsets
+    before = {name: tensor.clone() for name, tensor in [*encoder.named_parameters(), *encoder.named_buffers()]}
+    ids = torch.stack([torch.randperm(encoder.grid.count)[:3] for _ in range(2)])
+    kept = encoder.embed(images).gather(1, ids[..., None].expand(-1, -1, encoder.content_width))
+    tokens = encoder(kept, ids)
+    after = dict([*encoder.named_parameters(), *encoder.named_buffers()])
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    elsewhere = deepcopy(encoder).to("meta")(kept.to("meta"), ids.to("meta"))
+    assert elsewhere.shape == tokens.shape == (2, encoder.prefix + 3, encoder.width) and elsewhere.device.type == "meta"
 
 
 def gradients(encoder: Encoder, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
