@@ -30,7 +30,12 @@ def rotations(vit: Any, shape: tuple[int, int], ids: Tensor | None) -> list[Tens
     """For every block sines and cosines (N, d), of the patches kept (B, 1, K, d); with frequencies per head (…, heads, K, d)."""
     if vit.rope is None:
         return [None] * len(vit.blocks)
-    every = vit.rope.get_embed(shape=list(shape))  # (N, d), or (depth, heads, N, d) where every block has its own
+    own_size = not getattr(vit, "dynamic_img_size", True) and hasattr(
+        vit.rope, "feat_shape"
+    )  # kept, in the model's dtype
+    every = (
+        vit.rope.get_embed() if own_size else vit.rope.get_embed(shape=list(shape))
+    )  # (N, d) or (depth, heads, N, d)
     by_block = [every] * len(vit.blocks) if every.ndim == 2 else list(every)
     if ids is None:
         return by_block
