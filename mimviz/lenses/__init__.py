@@ -5,6 +5,7 @@ from ._attribute import to_quantus as to_quantus
 from ._tap import tap as tap
 from .ablation_cam import AblationCAM
 from .attention import Attention
+from .blur_ig import BlurIG
 from .chefer import Chefer
 from .convit import Gates as Gates
 from .decompose import Decompose as Decompose
@@ -16,11 +17,13 @@ from .eigen_cam import EigenCAM
 from .entropy import Entropy
 from .feature_ablation import FeatureAblation
 from .flow import Flow
+from .full_grad import FullGrad
 from .grad_cam import GradCAM
 from .grad_cam_plus_plus import GradCAMPlusPlus
 from .gradient import Gradient
 from .gradient_shap import GradientSHAP
 from .guided_backprop import GuidedBackprop
+from .guided_ig import GuidedIG
 from .input_x_gradient import InputXGradient
 from .integrated_gradients import IntegratedGradients
 from .layer_cam import LayerCAM
@@ -29,6 +32,7 @@ from .occlusion import Occlusion
 from .offset_heads import OffsetHeads as OffsetHeads
 from .overfocus import Diversification as Diversification
 from .overfocus import Overfocus
+from .rise import RISE
 from .rollout import Rollout
 from .score_cam import ScoreCAM
 from .similarity import LayerSimilarity as LayerSimilarity
@@ -39,13 +43,14 @@ from .token_norm import TokenNorm
 from .token_tm import TokenTM
 from .unip import AttentionPatterns as AttentionPatterns
 from .var import VAR as VAR
+from .xrai import XRAI
 
 __all__ = [
     "Attention", "Rollout", "Flow", "Chefer", "LeGrad", "TokenTM", "DirectEffect", "Entropy", "MeanAttentionDistance",
     "TokenNorm", "AttentionSink", "Overfocus",
     "Gradient", "InputXGradient", "IntegratedGradients", "SmoothGrad", "VarGrad", "SmoothGradSquared", "GradientSHAP",
     "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution", "GradCAM", "GradCAMPlusPlus",
-    "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM",
+    "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM", "RISE", "GuidedIG", "BlurIG", "XRAI", "FullGrad",
 ]  # fmt: skip
 
 DIAGNOSTICS = [
