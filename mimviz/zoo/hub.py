@@ -50,6 +50,9 @@ def _snapshot(repo: str, revision: str | None, patterns: list[str]) -> Path:
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"]))
     except Exception as err:  # the hub's own errors, and those of whichever HTTP library it was built on
+        partly = Path(getattr(err, "snapshot_path", None) or "nowhere")
+        if partly.is_dir() and any(path.name.endswith(ENDINGS) for path in partly.iterdir()):
+            return partly  # no network, and another program fetched the weights without, say, preprocessor_config.json
         raise FileNotFoundError(f"{_cause(err, repo, revision)}. {here()}") from err
 
 

@@ -12,7 +12,7 @@ from . import hub
 from .formats import Wish, encoder, masked_model, recognise
 from .found import Finding
 from .here import WEIGHTS, bundled, here
-from .own import HEADER, read_own
+from .own import HEADER, holds_vit, read_own, read_vit
 from .own_found import own_finding
 from .safe import Weights, read
 
@@ -23,14 +23,16 @@ def load_mim(
     device: str | None = None,
     normalize: bool | None = None,
     heads: int | None = None,
+    decoder_heads: int | None = None,
 ) -> MaskedModel:
     """A masked model with its decoder, in eval mode, from a bundled name ("tiny"), a file, a folder or a Hugging Face id.
 
     Whose file it is shows in its keys: mimviz, Hugging Face (ViTMAE, ViTForMaskedImageModeling, BEiT, Swin), facebookresearch/mae,
     microsoft/SimMIM, BEiT of microsoft/unilm. What was found is `model.found`.
 
-    normalize: whether a masked autoencoder predicts normalized patches, where its file does not say. heads: of an encoder whose
-    width is not that of a published ViT. Both are taken from the file, its name or its config.json where these tell.
+    normalize: whether a masked autoencoder predicts normalized patches. heads, decoder_heads: how many, where a fused qkv does not
+    show them and the sizes are not those of a published model. All three are taken from the file, its published name or its
+    config.json where these tell; what is said here goes before.
 
     Raises FileNotFoundError with the list of what is here; ValueError for a file that is damaged, that would run code, that is of
     no known layout, or that cannot reconstruct, with the reason and the file to get instead.
@@ -41,7 +43,7 @@ def load_mim(
         model = read_own(weights.file)
         found = own_finding(model, weights.name)
     else:
-        reading = recognise(weights, Wish(normalize, heads))
+        reading = recognise(weights, Wish(normalize, heads, decoder_heads))
         model, found = masked_model(reading), reading.found
         model.name, model.card = Path(name).stem, {"found": str(found)}  # type: ignore[assignment]
     model.found = found  # type: ignore[assignment]
@@ -51,7 +53,11 @@ def load_mim(
 def inspect(name_or_path: str | os.PathLike) -> Finding:
     """What a file, a folder or a model of the hub holds, also where `load_mim` would refuse it; `found.obstacle` says why."""
     weights = _weights(os.fspath(name_or_path), encoders=True)
-    return own_finding(read_own(weights.file), weights.name) if HEADER in weights.header else recognise(weights).found
+    if HEADER not in weights.header:
+        return recognise(weights).found
+    if holds_vit(weights.file):
+        return Finding("mimviz's own classifier", weights.name, obstacle="it has no decoder; mimviz.load_vit opens it")
+    return own_finding(read_own(weights.file), weights.name)
 
 
 def load_encoder(name_or_path: str | os.PathLike, *, device: str | None = None, heads: int | None = None) -> Encoder:
@@ -60,9 +66,11 @@ def load_encoder(name_or_path: str | os.PathLike, *, device: str | None = None, 
     Raises as `load_mim` does.
     """
     weights = _weights(os.fspath(name_or_path), encoders=True)
-    own = HEADER in weights.header
-    model = read_own(weights.file).encoder if own else Encoder(encoder(recognise(weights, Wish(heads=heads)))).eval()
-    return model.to(device) if device else model
+    if HEADER not in weights.header:
+        model = Encoder(encoder(recognise(weights, Wish(heads=heads))))
+    else:
+        model = Encoder(read_vit(weights.file)) if holds_vit(weights.file) else read_own(weights.file).encoder
+    return model.eval().to(device) if device else model.eval()
 
 
 def _weights(name: str, *, encoders: bool = False) -> Weights:

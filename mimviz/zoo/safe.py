@@ -23,7 +23,7 @@ from .here import ENDINGS
 # Nothing else is let through: any other class could do what it likes while it is rebuilt.
 HARMLESS = [(argparse.Namespace, "argparse.Namespace"), (OrderedDict, "yacs.config.CfgNode")]
 WRAPPERS = ("model", "state_dict", "module", "model_state_dict", "net", "teacher")
-PREFIXES = ("module.", "_orig_mod.")
+PREFIXES = ("module.", "_orig_mod.", "model.")
 PREFERRED = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
@@ -162,9 +162,8 @@ def _unwrapped(content: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if isinstance(content, Mapping):
         beside |= {str(k): v for k, v in content.items() if not isinstance(v, Tensor)}  # SparK keeps its configuration there
     tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
-    for prefix in PREFIXES:
-        if tensors and all(key.startswith(prefix) for key in tensors):
-            tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
+    while tensors and (prefix := next((p for p in PREFIXES if all(key.startswith(p) for key in tensors)), "")):
+        tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
     return tensors, {k: vars(v) if isinstance(v, argparse.Namespace) else v for k, v in beside.items()}
 
 

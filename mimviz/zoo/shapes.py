@@ -12,8 +12,8 @@ from ..core import Grid
 from .found import Stack
 
 Tensors = Mapping[str, Tensor]
-# A fused qkv does not show its heads. These are the published ViTs; ViT-Huge has 16 heads of 80 channels, the others heads of 64.
-HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
+# A fused qkv does not show its heads. These are the published ViTs: heads of 64 channels up to Large, then 16 wider ones.
+HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1152: 16, 1280: 16, 1408: 16, 1664: 16}
 
 
 def stack(tensors: Tensors, file: str, *, prefix: str = "", heads: int | None = None, each: int = 64) -> tuple[Stack, str]:
@@ -25,11 +25,12 @@ def stack(tensors: Tensors, file: str, *, prefix: str = "", heads: int | None = 
     hidden = shape(tensors, f"{prefix}blocks.0.mlp.fc1.weight", file, 2)[0]
     guess = ""
     if heads is None:
-        heads = (HEADS.get(width) if each == 64 else None) or width // each
+        heads = (HEADS.get(width) if each == 64 else None) or max(width // each, 1)
         guess = f"{heads} heads, as published models of width {width} have (a fused qkv does not show them)"
     if heads < 1 or width % heads:
         raise ValueError(
-            f"{file} has width {width}, which {heads} heads do not divide: say how many with load_mim(…, heads=…)"
+            f"{file} has width {width}, which {heads} heads do not divide: "
+            f"say how many with load_mim(…, {'decoder_' if prefix else ''}heads=…)"
         )
     return Stack(width, len(numbers), heads, hidden), guess
 

@@ -97,6 +97,24 @@ def test_what_the_hub_says_reaches_the_reader(cache, monkeypatch, error, message
     assert caught.value.__cause__ is error and "someone/mae" in str(caught.value)
 
 
+@pytest.mark.parametrize("files", [["config.json"], ["config.json", "model.safetensors"]])
+def test_what_is_only_partly_cached(cache, monkeypatch, files):
+    """No network, and the hub's own list says that something of what was asked for is missing."""
+
+    def fails(*_, **__):
+        raise errors.IncompleteSnapshotError("1 file is missing", snapshot_path=str(cache / "partly"))
+
+    (cache / "partly").mkdir()
+    for name in files:
+        (cache / "partly" / name).write_text("{}")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fails)
+    if len(files) == 2:
+        assert hub.fetch("a/b") == cache / "partly"
+    else:
+        with pytest.raises(FileNotFoundError, match="only partly in the cache, and the hub cannot be reached"):
+            hub.fetch("a/b")
+
+
 def test_safe_files_are_asked_for_first(tmp_path, monkeypatch):
     asked = []
 

@@ -9,9 +9,10 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from transformers import ViTConfig, ViTMAEConfig, ViTMAEModel, ViTModel
+from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTMAEModel, ViTModel
 
 import mimviz as mv
+from mimviz.zoo import save_vit
 from mimviz.zoo.load import inspect, load_encoder
 
 STATE = published.mae(width=64, depth=1, dim=32, decoder_depth=1)
@@ -85,6 +86,30 @@ def test_heads_of_published_widths(tmp_path, width, heads):
 def test_own_files_are_described_in_the_same_words():
     model = mv.load_mim("tiny")
     assert model.found == inspect("tiny") and model.found.target == "pixels" and model.found.encoder.width == model.encoder.width
+
+
+def test_an_own_classifier_is_told_from_a_masked_model(tmp_path):
+    vit = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=1, num_classes=2)
+    file, options = tmp_path / "c.safetensors", {"img_size": 32, "patch_size": 8, "depth": 1, "num_classes": 2}
+    save_vit(file, vit, "vit_tiny_patch16_224", options, classes=["a", "b"], card={})
+    found = inspect(file)
+    assert found.format == "mimviz's own classifier" and "mimviz.load_vit opens it" in found.obstacle
+    assert load_encoder(file).grid == mv.Grid(4, 4, 8)
+
+
+def test_what_is_said_goes_before_what_the_file_says(tmp_path):
+    """Converted files carry the configuration's default, whatever they were trained with."""
+    config = ViTMAEConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64, image_size=32,
+        patch_size=8, decoder_hidden_size=16, decoder_num_hidden_layers=1, decoder_num_attention_heads=2,
+        decoder_intermediate_size=64)  # fmt: skip
+    ViTMAEForPreTraining(config).save_pretrained(tmp_path)
+    model = mv.load_mim(tmp_path, normalize=True, heads=2, decoder_heads=4)
+    assert model.normalized and model.found.encoder.heads == 2 and model.found.decoder.heads == 4
+    assert "against config.json (norm_pix_loss=False)" in str(model.found)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ValueError, match="do not say whether"):
+        mv.load_mim(tmp_path, heads=4)
+    assert not mv.load_mim(tmp_path, normalize=False, heads=4, decoder_heads=2).normalized
 
 
 def test_it_moves_to_a_device(tmp_path):

@@ -49,9 +49,10 @@ def test_a_header_whose_length_begins_as_a_pickle_does(tmp_path):
     assert all(same(read(file)) for file in files)
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module."])
 @pytest.mark.parametrize("key", ["model", "state_dict", "module"])
-def test_the_weights_inside_a_training_checkpoint(tmp_path, key):
-    prefixed = {f"module.{k}": v for k, v in STATE.items()}
+def test_the_weights_inside_a_training_checkpoint(tmp_path, key, prefix):
+    prefixed = {prefix + k: v for k, v in STATE.items()}
     parameter = torch.nn.Parameter(torch.zeros(2))
     optimizer = torch.optim.AdamW([parameter])
     parameter.grad = torch.ones(2)

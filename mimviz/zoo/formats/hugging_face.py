@@ -87,9 +87,14 @@ def size(config: dict[str, Any]) -> int | tuple[int, int] | None:
     return number(config, "image_size")
 
 
-def eps(config: dict[str, Any], default: float) -> float:
-    value = config.get("layer_norm_eps", default)
+def fraction(config: dict[str, Any], name: str, default: float) -> float:
+    """A number of the configuration, or `default`."""
+    value = config.get(name)
     return float(value) if isinstance(value, (int, float)) else default
+
+
+def eps(config: dict[str, Any], default: float) -> float:
+    return fraction(config, "layer_norm_eps", default)
 
 
 def check_activation(weights: Weights) -> None:

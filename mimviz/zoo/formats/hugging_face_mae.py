@@ -25,7 +25,8 @@ def read(weights: Weights, wish: Wish) -> Reading:
     tensors = renamed(official, TABLE)
     cells = grid(tensors, file, size=hf.size(config))
     blocks, guess = stack(tensors, file, heads=wish.heads or hf.number(config, "num_attention_heads"))
-    behind, guess_behind = decoder(tensors, cells, file, hf.number(config, "decoder_num_attention_heads"))
+    told = wish.decoder_heads or hf.number(config, "decoder_num_attention_heads")
+    behind, guess_behind = decoder(tensors, cells, file, told)
     target, source = _target(config, wish.normalize)
     normal, guess_normal = hf.normal(weights)
     found = Finding(
@@ -34,8 +35,8 @@ def read(weights: Weights, wish: Wish) -> Reading:
         ignored=tuple(sorted(set(official) - {k for k in official if renamed({k: official[k]}, TABLE)})),
         obstacle="" if target != "unknown" else UNKNOWN,
     )  # fmt: skip
-    ratio = config.get("mask_ratio", 0.75)
-    return mae_reading(found, tensors, ratio=float(ratio), eps=hf.eps(config, 1e-12), normal=normal)
+    ratio = hf.fraction(config, "mask_ratio", 0.75)
+    return mae_reading(found, tensors, ratio=ratio, eps=hf.eps(config, 1e-12), normal=normal)
 
 
 def _target(config: dict, normalize: bool | None) -> tuple[Target, str]:
@@ -43,5 +44,7 @@ def _target(config: dict, normalize: bool | None) -> tuple[Target, str]:
     if normalize is None and not isinstance(said, bool):
         return "unknown", ""
     known = said if normalize is None else normalize
-    source = f"config.json (norm_pix_loss={said})" if normalize is None else "normalize="
+    config_says = f"config.json (norm_pix_loss={said})"
+    against = f", against {config_says}" if isinstance(said, bool) and said != known else ""
+    source = config_says if normalize is None else f"normalize={against}"
     return "normalized patches" if known else "pixels", f"the target, from {source}"

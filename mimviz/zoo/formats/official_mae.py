@@ -40,7 +40,7 @@ def read(weights: Weights, wish: Wish) -> Reading:
     size = options(weights.beside, "input_size")
     cells = grid(tensors, file, size=size if isinstance(size, int) else None)
     blocks, guess = stack(tensors, file, heads=wish.heads)
-    behind, guess_behind = decoder(tensors, cells, file, None)
+    behind, guess_behind = decoder(tensors, cells, file, wish.decoder_heads)
     target, gan, source = _target(weights, wish.normalize)
     found = Finding(
         NAME, file, cells, blocks, behind, target, gan,

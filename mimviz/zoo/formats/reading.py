@@ -19,6 +19,7 @@ class Wish:
 
     normalize: bool | None = None
     heads: int | None = None
+    decoder_heads: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
