@@ -34,6 +34,21 @@ def changes_of(module: nn.Module) -> tuple[Change, ...]:
     return tuple(_active[module].changes) if module in _active else ()
 
 
+def changes_in(model: nn.Module) -> dict[nn.Module, tuple[Change, ...]]:
+    """What is being done to each of its attention modules right now."""
+    return {module: changes_of(module) for module in model.modules() if module in _active}
+
+
+@contextmanager
+def as_edited(model: nn.Module, then: Mapping[nn.Module, tuple[Change, ...]]) -> Iterator[None]:
+    """Inside, the model is edited as it was when `then` was taken, whatever is done to it now."""
+    with ExitStack() as undo:
+        for module in model.modules():
+            if changes_of(module) != then.get(module, ()):
+                undo.enter_context(_with(module, list(then.get(module, ()))))
+        yield
+
+
 @contextmanager
 def edited(
     model: nn.Module,
@@ -52,7 +67,9 @@ def edited(
     gradient; windowed layers hand over (B · windows, heads, n, n). The order is gates, tokens, maps, heads.
 
     A map that its function returns untouched leaves the module's own numbers alone. Edits may be nested; all are undone on leaving,
-    also after an exception. Raises IndexError for a layer or head that there is not, TypeError for a gate of another family.
+    also after an exception. A Scene made inside keeps to them wherever its trace and gradients are asked for, one made before does
+    not see them; `score` runs the model as it is. Raises IndexError for a layer or head that there is not, TypeError for a gate of
+    another family.
     """
     vit: nn.Module = getattr(getattr(model, "encoder", model), "vit", getattr(model, "encoder", model))
     parts = anatomy(vit)
@@ -77,18 +94,37 @@ def edited(
 
 @contextmanager
 def _changing(module: nn.Module, change: Change) -> Iterator[None]:
-    if module not in _active:
-        _active[module] = _Edit()
-        _hook(module, _active[module].hooks)
-    edit = _active[module]
+    edit = _begun(module)
     edit.changes.append(change)
     try:
         yield
     finally:
         edit.changes.remove(change)
-        if not edit.changes:
-            del _active[module]
-            edit.hooks.close()
+        _ended(module)
+
+
+@contextmanager
+def _with(module: nn.Module, changes: list[Change]) -> Iterator[None]:
+    edit = _begun(module)
+    before, edit.changes = edit.changes, changes
+    try:
+        yield
+    finally:
+        edit.changes = before
+        _ended(module)
+
+
+def _begun(module: nn.Module) -> _Edit:
+    if module not in _active:
+        _active[module] = _Edit()
+        _hook(module, _active[module].hooks)
+    return _active[module]
+
+
+def _ended(module: nn.Module) -> None:
+    """Hooks go with the last change."""
+    if not _active[module].changes:
+        _active.pop(module).hooks.close()
 
 
 def _hook(module: nn.Module, hooks: ExitStack) -> None:
@@ -100,7 +136,11 @@ def _hook(module: nn.Module, hooks: ExitStack) -> None:
         entered[get_ident()] = args[0], keywords
 
     def exchange(_, args: tuple) -> tuple | None:
+        if get_ident() not in entered:
+            return None  # a part of the module alone, no pass through it
         x, keywords = entered.pop(get_ident())
+        if not changes_of(module):
+            return None
         mixing = read.read(module, x, **keywords)
         made = weights = mixing.weights()
         for change in changes_of(module):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..core import Grid, Mask, Picture
 from .anatomy import Anatomy
+from .edit import as_edited, changes_in
 from .evaluating import evaluating
 from .layout import token_layout
 from .subject import Subject, subject
@@ -44,6 +45,7 @@ class Scene:
         self.subject: Subject = subject(model, mask, count=_count(pictures), size=_size(pictures))
         self.pictures, self.images = _opened(pictures, self.anatomy, next(model.parameters()))
         self.target = target
+        self._edits = changes_in(model)
         self._layers = None if layers is None else _numbers(layers, len(self.anatomy.blocks))
 
     @property
@@ -130,7 +132,11 @@ class Scene:
         return self._gradients[0][index]
 
     def _pass(self, images: Tensor) -> tuple[Trace, Trace | None]:
-        with evaluating(self.model), self.subject.recording(layers=self._layers) as traces:
+        with (
+            evaluating(self.model),
+            as_edited(self.model, self._edits),
+            self.subject.recording(layers=self._layers) as traces,
+        ):
             output = self.subject.run(images)
         for trace in traces:
             if trace is not None:
@@ -152,7 +158,9 @@ class Scene:
             images = self.images.detach().requires_grad_()  # frozen weights must not cut the graph
             traces = self._pass(images)
             score = score_of(traces[0].logits)
-            _check_same(self._traces, traces)
+            first = self.trace.ids
+            if first is not None and not torch.equal(first, traces[0].ids):  # type: ignore[arg-type]
+                raise RuntimeError("the model hid other patches in its second pass, so it has no gradient of the first")
             wanted = [images, *(each for trace in traces if trace is not None for each in _sources(trace))]
             grads = torch.autograd.grad(score.sum(), wanted, allow_unused=True)
         found = iter([torch.zeros_like(w) if g is None else g for g, w in zip(grads, wanted, strict=True)])
@@ -174,19 +182,6 @@ def _sorted(trace: Trace, found: Any, images: Tensor) -> Gradients:
     pooling = None if trace.pooling is None or trace.pooling.mixed is None else next(found)
     blocks = [None if block.output is None else next(found) for block in trace.blocks]
     return Gradients(mixed, pooling, blocks, images)
-
-
-def _check_same(first: tuple[Trace | None, ...], second: tuple[Trace | None, ...]) -> None:
-    """Gradients belong to a trace only where both passes were edited alike and hid the same patches."""
-    for one, other in zip(first, second, strict=True):
-        if one is None or other is None:
-            continue
-        if [layer.changes for layer in one.layers] != [layer.changes for layer in other.layers]:
-            raise RuntimeError(
-                "the model is edited otherwise than when this trace was made: ask gradients inside the same `edited`"
-            )
-        if one.ids is not None and (other.ids is None or not torch.equal(one.ids, other.ids)):
-            raise RuntimeError("the model hid other patches in its second pass: give the scene a mask")
 
 
 def _loss(outcome: Any) -> Tensor:

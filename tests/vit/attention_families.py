@@ -63,17 +63,20 @@ MODELS: dict[str, tuple[str, dict]] = {
 }
 
 
-def tiny(family: str, seed: int = 0) -> nn.Module:
-    """The model in eval mode, every weight drawn, also those that training starts from zero."""
+def tiny(family: str, seed: int = 0, *, gain: float = 1.5) -> nn.Module:
+    """The model in eval mode, every weight drawn, also those that training starts from zero; a high gain makes attention sharp."""
     torch.manual_seed(seed)
     name, more = MODELS[family]
     model = timm.create_model(name, **({"num_classes": 7} | more))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in model.parameters():
-            flat = weight.ndim < 2 or not weight.any()
-            if flat:
-                weight.add_(0.2 * torch.randn(weight.shape, generator=generator))
+            noise = torch.randn(weight.shape, generator=generator)
+            if weight.ndim < 2 or weight.shape[-1] == 1:
+                weight.add_(0.2 * noise)
+            else:  # attention far from even, unlike with the weights that training starts from
+                fan_in = weight[0].numel() if weight.ndim == 4 else weight.shape[-1]
+                weight.copy_(gain * noise / fan_in**0.5)
     return model.eval()
 
 

@@ -220,10 +220,19 @@ def test_the_certificate_finds_a_reader_that_is_wrong():
     assert scene.trace.layers[0].certificate.exact and "exact" in str(scene.trace.layers[0].certificate)
 
 
-def test_an_edit_between_trace_and_gradient_is_noticed():
+def test_a_scene_keeps_to_the_edits_it_was_made_under():
     model = tiny("ViT")
+    images = pictures(model)
+    before = state(model)
+    plain, other = Scene(model, images, target=1), Scene(model, images, target=1)
+    _ = plain.trace, plain.image_grad
     with edited(model, heads={0: [0]}):
-        scene = Scene(model, pictures(model), target=1)
-        _ = scene.trace
-    with pytest.raises(RuntimeError, match="edited otherwise"):
-        _ = scene.image_grad
+        torch.testing.assert_close(other.trace.attention[0], plain.trace.attention[0])
+        torch.testing.assert_close(other.image_grad, plain.image_grad)
+        inside, expected = Scene(model, images, target=1), Scene(model, images, target=1)
+        _ = expected.trace, expected.image_grad
+    assert not inside.trace.attention[0][:, 0].any()
+    torch.testing.assert_close(inside.trace.logits, expected.trace.logits)
+    torch.testing.assert_close(inside.image_grad, expected.image_grad)
+    assert not torch.allclose(inside.image_grad, plain.image_grad)
+    same(before, state(model))

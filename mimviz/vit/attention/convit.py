@@ -42,13 +42,13 @@ def read_gpsa(module: Any, x: Tensor) -> Gated:
     q, k = module.qk(x).unflatten(-1, (2, module.num_heads, -1)).permute(2, 0, 3, 1, 4)
     v = module.v(x).unflatten(-1, (module.num_heads, -1)).transpose(1, 2)
     position = module.pos_proj(module.rel_indices).permute(0, 3, 1, 2)  # (1, heads, N, N)
-    return Gated(q, k, v, module.scale, position=position, share=module.gating_param.sigmoid())
+    return Gated(q, k, v, module.scale, late=True, position=position, share=module.gating_param.sigmoid())
 
 
 def read_mhsa(module: Any, x: Tensor) -> Mixing:
     """`x` (B, N, C) as it went into the module."""
     q, k, v = module.qkv(x).unflatten(-1, (3, module.num_heads, -1)).permute(2, 0, 3, 1, 4)
-    return Mixing(q, k, v, module.scale)
+    return Mixing(q, k, v, module.scale, late=True)
 
 
 READER = Reader((GPSA,), read_gpsa)

@@ -19,8 +19,9 @@ class Mixing:
     """A = softmax(q · scale · kᵀ + bias), the post-softmax attention before dropout (Vaswani et al., NeurIPS 2017, equation 1).
 
     q (B, heads, Q, d), k (B, heads, K, d) and v (B, heads, K, d') after every norm and rotation the module applies; `scale` is a
-    number or (heads, 1, 1); `bias`, if any, broadcasts to (B, heads, Q, K). Maps are made from these on demand, whole or by rows:
-    N² numbers are never kept. `edit`, a function of the whole map and this, is what was done to it (see `mimviz.vit.edited`).
+    number or (heads, 1, 1); `bias`, if any, broadcasts to (B, heads, Q, K); `late`: the module scales q · kᵀ, not q, which rounds
+    otherwise. `edit`, a function of the whole map and this, is what was done to it (see `mimviz.vit.edited`). Maps are made from
+    these on demand, whole or by rows: N² numbers are never kept.
     """
 
     q: Tensor
@@ -28,6 +29,7 @@ class Mixing:
     v: Tensor
     scale: float | Tensor
     bias: Tensor | None = None
+    late: bool = False
     edit: Callable[[Tensor, Any], Tensor] | None = None
 
     def weights(self, rows: Rows = ALL, heads: Heads = ALL) -> Tensor:
@@ -64,7 +66,8 @@ class Mixing:
 
     def _scores(self, rows: Rows, heads: Heads) -> Tensor:
         scale = self.scale[heads] if isinstance(self.scale, Tensor) and self.scale.ndim else self.scale
-        scores = (self.q[:, heads][:, :, rows] * scale) @ self.k[:, heads].transpose(-2, -1)  # (B, heads, R, K)
+        q, k = self.q[:, heads][:, :, rows], self.k[:, heads].transpose(-2, -1)
+        scores = (q @ k) * scale if self.late else (q * scale) @ k  # (B, heads, R, K)
         return scores if self.bias is None else scores + part(self.bias, rows, heads)
 
 

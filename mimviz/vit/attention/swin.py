@@ -33,17 +33,8 @@ def read_swin2(module: Any, x: Tensor, *, mask: Tensor | None = None) -> Mixing:
     scale = module.logit_scale.clamp(max=math.log(100.0)).exp()  # (heads, 1, 1)
     table = module.cpb_mlp(module.relative_coords_table).flatten(0, 2)  # (distances, heads)
     bias = 16 * torch.sigmoid(table[module.relative_position_index].permute(2, 0, 1))  # (heads, n, n)
-    return Cosine(normalize(q, dim=-1), normalize(k, dim=-1), v, scale, _masked(bias[None], mask, len(x)))
-
-
-class Cosine(Mixing):
-    """A = softmax(scale · cos(q, k) + bias): q and k are unit vectors, the scale comes after their product."""
-
-    def _scores(self, rows, heads) -> Tensor:
-        unscaled = Mixing(self.q, self.k, self.v, 1.0)._scores(rows, heads)
-        assert isinstance(self.scale, Tensor) and self.bias is not None
-        bias = self.bias[:, heads][:, :, rows]
-        return unscaled * self.scale[heads] + bias
+    bias = _masked(bias[None], mask, len(x))
+    return Mixing(normalize(q, dim=-1), normalize(k, dim=-1), v, scale, bias, late=True)
 
 
 def _masked(bias: Tensor, mask: Tensor | None, windows: int) -> Tensor:
