@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..vit import anatomy
 from ..vit.create import check_name, create
 from . import hub
+from .formats import encoder, recognise
 from .here import ENDINGS, WEIGHTS, bundled, here
 from .own import CONFIG, HEADER, _harmless, holds_vit, read_own, read_vit
 from .safe import Weights, read
@@ -34,9 +35,9 @@ def load_vit(
 
     name_or_path: a bundled name ("tiny-classifier"), any name of timm ("vit_base_patch16_224.mae"), a model of timm's on the
     Hugging Face hub ("timm/vit_base_patch16_224.mae", "hf-hub:org/model@revision"), a file, or a folder with its config.json.
-    Of a masked model of mimviz it is the encoder. architecture: timm's name for a file that does not say whose weights it
-    holds. `pretrained=False` draws random weights. keywords: timm's own, such as `img_size`, `dynamic_img_size` or
-    `num_classes` (a new head, or 0 for none).
+    Of a masked model, and of a ViT of transformers, it is the encoder (with its head, if any) as a timm model. architecture:
+    timm's name for a file that does not say whose weights it holds. `pretrained=False` draws random weights. keywords: timm's
+    own, such as `img_size`, `dynamic_img_size` or `num_classes` (a new head, or 0 for none).
 
     Raises FileNotFoundError with the list of what is here: no such name, or no network; TypeError for a family that mimviz
     cannot read, with the reason; ValueError for a file that is damaged, would run code or does not fit its architecture.
@@ -60,7 +61,7 @@ def load_vit(
         raise FileNotFoundError(f"{name!r} is no bundled model, no file and no name of timm; {hint}{here()}")
     anatomy(model)
     model.eval()
-    model.name = getattr(model, "name", name)
+    model.name = getattr(model, "name", Path(name).stem if _is_path(name) else name)
     return model.to(device) if device else model
 
 
@@ -121,15 +122,14 @@ def _from_hub(name: str, repo: str, revision: str | None, pretrained: bool, keyw
 
 
 def _described(weights: Weights, keywords: dict[str, Any], *, pretrained: bool = True) -> nn.Module:
-    """A model whose config.json says, in timm's way, how it is built."""
+    """A model whose config.json says, in timm's way, how it is built; else the encoder of a layout that mimviz knows."""
     config = weights.config
     if not isinstance(name := config.get("architecture"), str):
-        kind = ", ".join(map(str, config.get("architectures") or [])) or config.get("model_type")
-        raise ValueError(
-            f"{weights.file} holds {len(weights.tensors)} tensors, but nothing says to which model of timm they belong"
-            + (f" (its config.json speaks of {kind}, which load_mim may open)" if kind else "")
-            + ": name it, e.g. load_vit(path, architecture='vit_base_patch16_224')"
-        )
+        if not pretrained:
+            raise ValueError(
+                f"pretrained is False, but {weights.file.parent.name} says in no way of timm's how it is built"
+            )
+        return _recognised(weights, keywords)
     described = {**(config.get("pretrained_cfg") or {}), **config}  # what stands outside comes first
     own = {key: described[key] for key in DESCRIBED if described.get(key) is not None}
     built = {**_harmless(config.get("model_args") or {}, weights.file), **keywords}
@@ -139,6 +139,22 @@ def _described(weights: Weights, keywords: dict[str, Any], *, pretrained: bool =
         return create(name, **built)
     heads = [own["num_classes"]] if "num_classes" in own else _heads(name, weights.tensors)
     return _filled(name, weights, own, built, heads=heads)
+
+
+def _recognised(weights: Weights, keywords: dict[str, Any]) -> Any:
+    """The encoder of a checkpoint of Hugging Face, SimMIM, BEiT …, whose layout says everything that timm has to know."""
+    reading = recognise(weights)
+    if reading.vit is None or reading.found.format.endswith("in timm's names"):
+        raise ValueError(
+            f"{weights.file} holds {len(weights.tensors)} tensors, but nothing says to which model of timm they belong, nor how "
+            "its pictures are normalized: name it, e.g. load_vit(path, architecture='vit_base_patch16_224')"
+        )
+    if odd := [key for key in keywords if key != "num_classes"]:
+        raise ValueError(f"{weights.file} says itself how its model is built: {odd[0]} cannot be chosen")
+    vit: Any = encoder(reading)
+    if keywords.get("num_classes", vit.num_classes) != vit.num_classes:
+        vit.reset_classifier(keywords["num_classes"])
+    return vit
 
 
 def _check(name: str, keywords: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from transformers import ViTConfig, ViTForImageClassification, ViTMAEConfig, ViTMAEForPreTraining
 
 import mimviz as mv
 from mimviz.vit import Encoder, anatomy
@@ -104,9 +105,7 @@ def test_a_model_of_timms_on_the_hub(cache):
 def test_what_is_on_the_hub_in_another_layout_is_named(cache):
     theirs = drawn("test_vit", num_classes=3)
     cache("someone/mae", theirs, json.dumps({"architectures": ["ViTMAEForPreTraining"], "model_type": "vit_mae"}))
-    with pytest.raises(
-        ValueError, match=r"config.json speaks of ViTMAEForPreTraining, which load_mim may open.*architecture="
-    ):
+    with pytest.raises(ValueError, match=r"nothing says to which model of timm they belong.*architecture="):
         load_vit("someone/mae")
     cache("someone/odd", theirs, config(theirs, "test_vit", model_args={"checkpoint_path": "/etc/passwd"}))
     with pytest.raises(ValueError, match="asks timm for checkpoint_path, which could open any file"):
@@ -259,3 +258,35 @@ def test_weights_that_are_on_no_hub(tmp_path, monkeypatch):
         load_vit(name, **options)
     monkeypatch.setattr(torch.hub, "download_url_to_file", fetched)
     same(load_vit(name, **options), theirs, 28)
+
+
+def test_a_classifier_of_hugging_face_becomes_a_timm_model(tmp_path):
+    theirs = ViTForImageClassification(
+        ViTConfig(
+            hidden_size=48, num_hidden_layers=2, num_attention_heads=3, intermediate_size=96, image_size=32, patch_size=8,
+            num_labels=5,
+        )
+    ).eval()  # fmt: skip
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    theirs.save_pretrained(tmp_path)
+    ours, images = load_vit(tmp_path), torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images).logits, atol=1e-5, rtol=1e-5)
+    assert anatomy(ours).grid == mv.Grid(4, 4, 8) and load_vit(tmp_path, num_classes=0).num_classes == 0
+    with pytest.raises(ValueError, match="says itself how its model is built: img_size cannot be chosen"):
+        load_vit(tmp_path, img_size=64)
+
+
+def test_the_encoder_of_a_masked_model_of_hugging_face(tmp_path):
+    config = ViTMAEConfig(
+        hidden_size=48, num_hidden_layers=2, num_attention_heads=3, intermediate_size=96, image_size=32, patch_size=8,
+        decoder_hidden_size=32, decoder_num_hidden_layers=1, decoder_num_attention_heads=2, decoder_intermediate_size=128,
+    )  # fmt: skip
+    ViTMAEForPreTraining(config).save_pretrained(tmp_path)
+    mim, ours = mv.load_mim(tmp_path, normalize=True), load_vit(tmp_path)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = mim.encoder(mim.encoder.embed(images))
+        torch.testing.assert_close(ours.forward_features(images), expected, atol=1e-5, rtol=1e-5)
