@@ -57,6 +57,16 @@ GLOBAL = {
         "vit_tiny_patch16_224", {**WIDE, "img_size": 40, "dynamic_img_size": True},
         G, (1, 1, 0), "learned", "token", size=(32, 48),
     ),
+    "ViT, attention as a difference": Case(
+        "vit_dlittle_patch16_reg1_gap_256", {**WIDE, "num_heads": 2}, G, (1, 0, 1), "learned", "avg"
+    ),
+    "BEiT-3": Case("beit3_base_patch16_224", WIDE, G, (1, 1, 0), "learned", "avg", IMAGENET),
+    "AIMv2": Case("aimv2_large_patch14_224", WIDE, G, (0, 0, 0), "learned", "avg", CLIP),
+    "RADIO": Case("vit_base_patch16_radio_v3", WIDE, G, (8, 1, 7), "learned", "token", CLIP),
+    "Sapiens 2, grouped queries": Case(
+        "vit_base_patch16_sapiens2", {**WIDE, "num_heads": 4, "num_kv_heads": 2},
+        G, (9, 1, 8), "rope", "token", IMAGENET,
+    ),
     "DeiT": Case("deit_tiny_patch16_224", WIDE, G, (1, 1, 0), "learned", "token", IMAGENET),
     "DeiT, distilled": Case("deit_tiny_distilled_patch16_224", WIDE, G, (2, 2, 0), "learned", "token", IMAGENET),
     "DeiT, distilled, dynamic size": Case(
