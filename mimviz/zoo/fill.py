@@ -21,8 +21,8 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], file: str) -> None:
             raise ValueError(
                 f"{file}: {name} has shape {tuple(tensor.shape)}, but the rest of the file asks for {tuple(wanted[name].shape)}"
             )
-        if not tensor.is_floating_point():
-            raise ValueError(f"{file}: {name} is {tensor.dtype}, but numbers with a point are wanted: quantized weights?")
+        if tensor.is_floating_point() != wanted[name].is_floating_point():
+            raise ValueError(f"{file}: {name} is {tensor.dtype}, but {wanted[name].dtype} is wanted: quantized weights?")
         if bad := int((~torch.isfinite(tensor.float())).sum()):
             raise ValueError(
                 f"{file}: {bad} of {tensor.numel()} values of {name} are NaN or infinite: "

@@ -8,6 +8,7 @@ from typing import Any
 
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models.beit import Beit
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -82,6 +83,12 @@ def swin(
     )
 
 
+def resnet(tensors: Tensors, layers: tuple[int, ...], size: int, *, normal: Normal = IMAGENET) -> ResNet:
+    """A `ResNet` with so many blocks in its stages, of three convolutions each where `tensors` have them."""
+    block: Any = Bottleneck if "layer1.0.conv3.weight" in tensors else BasicBlock
+    return _normalized(ResNet(block, layers, num_classes=0), normal, (size, size))
+
+
 def _common(grid: Grid, blocks: Stack, eps: float) -> dict[str, Any]:
     return {
         "img_size": (grid.height, grid.width),
@@ -94,10 +101,8 @@ def _common(grid: Grid, blocks: Stack, eps: float) -> dict[str, Any]:
     }
 
 
-def _normalized(vit: Any, normal: Normal) -> Any:
-    mean, std = normal
-    size = tuple(vit.patch_embed.img_size)
-    vit.pretrained_cfg = vit.default_cfg = {
-        "input_size": (3, *size), "mean": mean, "std": std, "interpolation": "bicubic", "crop_pct": 1.0
-    }  # fmt: skip
+def _normalized(vit: Any, normal: Normal, size: tuple[int, int] | None = None) -> Any:
+    (mean, std), (height, width) = normal, size or vit.patch_embed.img_size
+    config = {"input_size": (3, height, width), "mean": mean, "std": std, "interpolation": "bicubic", "crop_pct": 1.0}
+    vit.pretrained_cfg = vit.default_cfg = config
     return vit

@@ -29,7 +29,8 @@ FAMILIES = {
     "layer1.0.conv1.weight": "ResNet",
     "layers.0.blocks.0.attn.qkv.weight": "Swin",
 }
-OBSTACLE = "it is an encoder without a decoder, so it cannot reconstruct: {0}. mimviz.zoo.load_encoder opens the encoder"
+OBSTACLE = "it is an encoder without a decoder, so it cannot reconstruct: {0}. {1} opens the encoder"
+VIT, OTHER = "mimviz.zoo.load_encoder", "mimviz.load_vit(path, architecture=…), with timm's name of it,"
 
 
 def matches(weights: Weights) -> bool:
@@ -44,7 +45,8 @@ def read(weights: Weights, wish: Wish) -> Reading:
     if any(re.fullmatch(r"blocks\.\d+\.proj\.weight", key) for key in weights.tensors):
         family = "Hiera"
     if family != "ViT" or "patch_embed.proj.weight" not in weights.tensors:
-        return Reading(Finding(f"{family} encoder in timm's names", weights.name, obstacle=OBSTACLE.format(instead(None))), {})
+        obstacle = OBSTACLE.format(instead(None), OTHER)
+        return Reading(Finding(f"{family} encoder in timm's names", weights.name, obstacle=obstacle), {})
     tensors = renamed(weights.tensors, {name: name for name in KEPT})
     tensors = {k: v for k, v in tensors.items() if not k.endswith("relative_position_index")}
     size = options(weights.beside, "input_size")
@@ -78,7 +80,7 @@ def _reading(
     found = Finding(
         name, file, cells, blocks, assumed=(guess,) if guess else (),
         ignored=tuple(k for k in weights.tensors if k not in tensors) if "patch_embed.proj.weight" in weights.tensors else (),
-        obstacle=OBSTACLE.format(instead(blocks.width)),
+        obstacle=OBSTACLE.format(instead(blocks.width), VIT),
     )  # fmt: skip
     build = biased if any(k in tensors for k in ("blocks.0.attn.q_bias", "blocks.0.gamma_1")) else plain
     return Reading(found, tensors, partial(build, tensors, cells, blocks, **made))
