@@ -1,7 +1,9 @@
 """Widgets for notebooks: the Python halves. What draws them is built from `widgets/` into `static/`."""
 
+from .attention_explorer import AttentionExplorer
 from .engine import Answer, Engine, Turn
 from .live import LiveWidget
 from .mask_painter import MaskPainter
+from .saliency_comparer import SaliencyComparer
 
-__all__ = ["Answer", "Engine", "LiveWidget", "MaskPainter", "Turn"]
+__all__ = ["Answer", "AttentionExplorer", "Engine", "LiveWidget", "MaskPainter", "SaliencyComparer", "Turn"]

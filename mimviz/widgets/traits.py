@@ -8,10 +8,12 @@ from pathlib import Path
 
 import traitlets as t
 
+from .attention_explorer import AttentionExplorer
 from .live import LiveWidget
 from .mask_painter import MaskPainter
+from .saliency_comparer import SaliencyComparer
 
-WIDGETS: tuple[type[LiveWidget], ...] = (MaskPainter,)
+WIDGETS: tuple[type[LiveWidget], ...] = (MaskPainter, AttentionExplorer, SaliencyComparer)
 TARGET = Path(__file__).parents[2] / "widgets" / "src" / "traits.ts"
 HEADER = "// The traits that Python and the browser share. Generated from Python: python -m mimviz.widgets.traits\n"
 

@@ -24,3 +24,45 @@ export interface MaskPainterTraits {
   upload: DataView;
   upload_name: string;
 }
+
+export interface AttentionExplorerTraits {
+  title: string;
+  height: number;
+  width: number;
+  original: DataView;
+  hidden: DataView;
+  sides: Record<string, unknown>[];
+  part: string;
+  layer: number;
+  query: string;
+  edits: Record<string, unknown>;
+  version: number;
+  request: Record<string, unknown>;
+  overview: DataView;
+  overview_info: Record<string, unknown>;
+  exact: DataView;
+  exact_info: Record<string, unknown>;
+  sheet: DataView;
+  sheet_info: Record<string, unknown>;
+  statistics: DataView;
+  statistics_info: Record<string, unknown>;
+  report: Record<string, unknown>;
+  problem: Record<string, unknown>;
+}
+
+export interface SaliencyComparerTraits {
+  title: string;
+  methods: string[];
+  chosen: string[];
+  classes: string[];
+  targets: number[];
+  subjects: Record<string, unknown>;
+  originals: DataView;
+  stopped: boolean;
+  region: number[];
+  entry: Record<string, unknown>;
+  part: DataView;
+  resend: number;
+  report: Record<string, unknown>;
+  problem: Record<string, unknown>;
+}

@@ -64,7 +64,11 @@ export function colourize(values: Float32Array, grid: Grid, map: Uint8Array, ran
   values.forEach((value, i) => {
     if (!Number.isFinite(value)) return;
     const at = 3 * Math.round((value - range.min) * scale);
-    data.set([map[at]!, map[at + 1]!, map[at + 2]!, 255], 4 * i);
+    const to = 4 * i;
+    data[to] = map[at]!;
+    data[to + 1] = map[at + 1]!;
+    data[to + 2] = map[at + 2]!;
+    data[to + 3] = 255;
   });
   return { data, width: grid.cols, height: grid.rows };
 }

@@ -1,4 +1,5 @@
-/** What Python says about a result, read once at the border so that the views can trust it. */
+/** What Python says about a result of the painter, and about problems. */
+import { type Raw, number, text } from "./read";
 
 export interface Report {
   stroke: number;
@@ -21,11 +22,6 @@ export interface Problem {
   text: string;
   hint: string;
 }
-
-type Raw = Record<string, unknown>;
-
-const number = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
-const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** null as long as nothing was computed (an empty dict). */
 export function readReport(raw: Raw | null | undefined): Report | null {

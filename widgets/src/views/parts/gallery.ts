@@ -1,10 +1,11 @@
 /** The five linked panels: original, masked, reconstruction, pasted, error. */
-import { colourMap, gradient } from "../../kit/colours";
+import { colourMap } from "../../kit/colours";
 import { type Pixels, type Range, colourize, compose, meanColour, rangeOf, valueAt } from "../../kit/compose";
 import { type Grid, type Patch, indexOf } from "../../kit/grid";
 import { listen } from "../../kit/lifetime";
 import { type Mask, count } from "../../kit/mask";
-import { h, setText } from "./dom";
+import { Bar } from "./bar";
+import { h } from "./dom";
 import { Panel } from "./panel";
 
 export interface Scene {
@@ -27,9 +28,7 @@ export class Gallery {
   readonly paintable = [this.masked, this.original, this.pasted];
   private readonly all = [this.original, this.masked, this.reconstruction, this.pasted, this.error];
   private readonly outputs = [this.reconstruction, this.pasted, this.error];
-  private readonly bar = h("div", { class: "mv-bar" });
-  private readonly least = h("span", {});
-  private readonly most = h("span", {});
+  private readonly bar = new Bar("from the smallest to the largest error", (value) => value.toFixed(3));
   private everywhere = false;
   private changed = true; // all panels are to be marked anew
   private readonly toggle = h(
@@ -48,10 +47,7 @@ export class Gallery {
       this.toggle.setAttribute("aria-pressed", String(this.everywhere));
       updated();
     }, signal);
-    const ramp = h("div", { class: "mv-ramp", role: "img", "aria-label": "colour map magma from the smallest to the largest error" });
-    ramp.style.background = gradient("magma");
-    this.bar.append(this.least, ramp, this.most);
-    this.error.root.append(this.bar);
+    this.error.root.append(this.bar.root);
     this.root.append(...this.all.map((panel) => panel.root));
   }
 
@@ -65,9 +61,7 @@ export class Gallery {
     this.reconstruction.show(picture, waiting);
     this.pasted.show(shown);
     this.error.show(this.range && colourize(error, grid, colourMap("magma"), this.range));
-    this.bar.classList.toggle("is-empty", !this.range);
-    setText(this.least, this.range?.min.toFixed(3) ?? "");
-    setText(this.most, this.range?.max.toFixed(3) ?? "");
+    this.bar.show(this.range, "magma");
     this.changed = true;
   }
 

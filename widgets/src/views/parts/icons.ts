@@ -15,6 +15,14 @@ const PATHS = {
   load: "M8 10.5v-8M5 5.5l3-3 3 3M2.5 10v3.5h11V10",
   save: "M8 2.5v8M5 7.5l3 3 3-3M2.5 10v3.5h11V10",
   copy: "M5.5 5.5h8v8h-8zM5.5 10.5h-3v-8h8v3",
+  all: "M2.5 2.5h4v4h-4zM9.5 2.5h4v4h-4zM2.5 9.5h4v4h-4zM9.5 9.5h4v4h-4z",
+  mean: "M2.5 8h11M4.5 4v8M8 5.5v5M11.5 3v10",
+  max: "M2.5 13.5V9.5M6 13.5V7M9.5 13.5v-11M13 13.5V6",
+  chosen: "M2.5 2.5h11v11h-11zM5 8l2.2 2.2L11.2 6",
+  out: "M3.5 3.5l9 9M12.5 3.5l-9 9",
+  layers: "M8 2l6 3-6 3-6-3zM2 8l6 3 6-3M2 11l6 3 6-3",
+  up: "M8 13V3M4 7l4-4 4 4",
+  down: "M8 3v10M4 9l4 4 4-4",
 } as const;
 
 export type IconName = keyof typeof PATHS;

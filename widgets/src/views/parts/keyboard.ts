@@ -1,7 +1,12 @@
 /** Keys of the whole widget: shortcuts anywhere but in entry fields, the patch cursor on the pictures. */
 import { listen } from "../../kit/lifetime";
 import { type Action, keyName } from "./action";
-import type { Tools } from "./tools";
+
+/** What arrow keys and Space do on a picture. */
+export interface Cursor {
+  step(rows: number, cols: number, shift: boolean): void;
+  toggle(): void;
+}
 
 const STEPS: Record<string, [number, number]> = {
   ArrowUp: [-1, 0],
@@ -10,13 +15,13 @@ const STEPS: Record<string, [number, number]> = {
   ArrowRight: [0, 1],
 };
 
-export function keyboard(root: HTMLElement, tools: Tools, actions: Action[], said: () => void, signal: AbortSignal): void {
+export function keyboard(root: HTMLElement, cursor: Cursor, actions: Action[], said: () => void, signal: AbortSignal): void {
   const byKey = new Map(actions.flatMap((action) => action.keys.map((key) => [key, action] as const)));
 
   const onPicture = (event: KeyboardEvent): boolean => {
     const step = STEPS[event.key];
-    if (step) tools.step(...step, event.shiftKey);
-    else if (!event.shiftKey && (event.key === " " || event.key === "Enter")) tools.toggle();
+    if (step) cursor.step(...step, event.shiftKey);
+    else if (!event.shiftKey && (event.key === " " || event.key === "Enter")) cursor.toggle();
     else return false;
     said();
     return true;

@@ -9,6 +9,9 @@ export interface Marks {
   strong: boolean; // the hatch lies on a picture, not on grey
   ring: Patch | null;
   brush: number[]; // patches the tool would touch, outlined
+  contour?: number[]; // patches that hold most of the attention, outlined
+  query?: Patch | null; // the patch whose row is shown
+  out?: Patch[]; // knocked out, crossed
 }
 
 export function drawMarks(context: CanvasRenderingContext2D, scale: number, marks: Marks): void {
@@ -19,6 +22,9 @@ export function drawMarks(context: CanvasRenderingContext2D, scale: number, mark
   if (marks.veil) blank(context, marks.veil, grid, cell);
   if (marks.mask) hatch(context, scale, marks, cell);
   if (marks.brush.length > 1) outline(context, scale, new Set(marks.brush), grid, cell);
+  if (marks.contour) outline(context, scale, new Set(marks.contour), grid, cell);
+  for (const patch of marks.out ?? []) cross(context, scale, patch, cell);
+  if (marks.query) dot(context, scale, marks.query, cell);
   if (marks.ring) ring(context, scale, marks.ring, cell);
 }
 
@@ -90,11 +96,7 @@ function outline(context: CanvasRenderingContext2D, scale: number, inside: Set<n
     edge(col === 0 || !inside.has(i - 1), x, y, x, y + cell.height);
     edge(col === grid.cols - 1 || !inside.has(i + 1), x + cell.width, y, x + cell.width, y + cell.height);
   }
-  for (const [colour, width] of [["rgb(0 0 0 / 70%)", 3], ["rgb(255 255 255 / 90%)", 1]] as const) {
-    context.strokeStyle = colour;
-    context.lineWidth = width * scale;
-    context.stroke();
-  }
+  stroke(context, scale);
 }
 
 function ring(context: CanvasRenderingContext2D, scale: number, patch: Patch, cell: Cell): void {
@@ -108,5 +110,37 @@ function ring(context: CanvasRenderingContext2D, scale: number, patch: Patch, ce
       cell.width - 2 * gap,
       cell.height - 2 * gap,
     );
+  }
+}
+
+/** Both diagonals of a patch, white on black. */
+function cross(context: CanvasRenderingContext2D, scale: number, patch: Patch, cell: Cell): void {
+  const inset = Math.min(cell.width, cell.height) * 0.2;
+  const [left, top] = [patch.col * cell.width + inset, patch.row * cell.height + inset];
+  const [right, bottom] = [left + cell.width - 2 * inset, top + cell.height - 2 * inset];
+  context.beginPath();
+  context.moveTo(left, top);
+  context.lineTo(right, bottom);
+  context.moveTo(right, top);
+  context.lineTo(left, bottom);
+  stroke(context, scale);
+}
+
+/** A point in the middle of a patch, white in black: small enough to leave the colour of the patch to be seen. */
+function dot(context: CanvasRenderingContext2D, scale: number, patch: Patch, cell: Cell): void {
+  const [x, y] = [(patch.col + 0.5) * cell.width, (patch.row + 0.5) * cell.height];
+  for (const [radius, colour] of [[3.5, "#000"], [2, "#fff"]] as const) {
+    context.beginPath();
+    context.arc(x, y, radius * scale, 0, 2 * Math.PI);
+    context.fillStyle = colour;
+    context.fill();
+  }
+}
+
+function stroke(context: CanvasRenderingContext2D, scale: number): void {
+  for (const [colour, width] of [["rgb(0 0 0 / 70%)", 3], ["rgb(255 255 255 / 90%)", 1]] as const) {
+    context.strokeStyle = colour;
+    context.lineWidth = width * scale;
+    context.stroke();
   }
 }

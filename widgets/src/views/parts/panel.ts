@@ -60,6 +60,15 @@ export class Panel {
     this.base.classList.toggle("is-crisp", clientWidth >= 1.4 * this.base.width);
   }
 
+  /** Copy what is on the screen to another canvas: the pixels with this opacity, then the marks. */
+  copy(context: CanvasRenderingContext2D, left: number, top: number, width: number, height: number, opacity: number): void {
+    context.imageSmoothingEnabled = !this.base.classList.contains("is-crisp");
+    context.globalAlpha = opacity;
+    if (this.shown) context.drawImage(this.base, left, top, width, height);
+    context.globalAlpha = 1;
+    if (this.over.width) context.drawImage(this.over, left, top, width, height);
+  }
+
   get text(): string {
     return this.line.textContent ?? "";
   }
