@@ -9,17 +9,14 @@ import timm
 from timm.models import model_entrypoint
 from torch import nn
 
-ANY_SIZE = (
-    "naflexvit",
-    "resnet",
-    "convnext",
-)  # modules whose models have no size of their own: it is written into the data config
+# Modules of timm whose models have no size of their own: what is asked for is written into the data config alone.
+ANY_SIZE = {"convnext", "naflexvit", "res2net", "resnest", "resnet", "sknet"}
 
 
 def create(name: str, *, pretrained: bool = False, **keywords: Any) -> nn.Module:
     """`timm.create_model` whose data config holds the size that was asked for (`img_size`: pixels, or (height, width)).
 
-    Raises ValueError for a name that timm does not know, with close matches; TypeError for a keyword that the model does not have.
+    Raises ValueError for a name that timm does not know, with close matches; TypeError for a keyword that the model has not.
     """
     check_name(name)
     size = keywords.get("img_size")

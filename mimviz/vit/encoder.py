@@ -61,8 +61,7 @@ class Encoder(nn.Module):
     def forward(
         self, content: Float[Tensor, "B K D"], ids: Int[Tensor, "B K"] | None = None
     ) -> Float[Tensor, "B {self.prefix}+K W"]:
-        """content (B, K, content_width) of the patches numbered `ids` (B, K), or of all N in order → tokens (B, prefix + K,
-        width).
+        """content (B, K, content_width) of the patches `ids` (B, K), or of all N in order → tokens (B, prefix + K, width).
 
         Raises ValueError where the model cannot do without the patches that are left out.
         """
@@ -72,12 +71,11 @@ class Encoder(nn.Module):
 def encoder(
     name: str, *, positions: Literal["learned", "sincos"] = "learned", pretrained: bool = False, **keywords
 ) -> Encoder:
-    """A timm model by name as an `Encoder`, with timm's own keywords: `encoder("vit_tiny_patch16_224", img_size=64,
-    patch_size=8)`.
+    """A timm model as an `Encoder`, with timm's own keywords: `encoder("vit_tiny_patch16_224", img_size=64, patch_size=8)`.
 
-    positions: "sincos" replaces the table of positions by fixed sines and cosines, as MAE pre-trains. Raises ValueError for a
-    name timm does not know or pictures that patches do not divide, TypeError for a family that mimviz cannot read, with the
-    reason.
+    positions: "sincos" replaces the table of positions by fixed sines and cosines, as MAE pre-trains.
+    Raises ValueError for a name timm does not know or pictures that patches do not divide, TypeError for a family that mimviz
+    cannot read, with the reason.
     """
     vit = create(name, pretrained=pretrained, **{"num_classes": 0, **keywords})
     made = Encoder(vit)

@@ -53,22 +53,22 @@ def flat(vit: Any, size: tuple[int, int] | None, default: tuple[int, int]) -> di
 
 def _positions(vit: Any, tokens: Any) -> str:
     """Scheme by scheme, in the order in which a token meets them."""
-    table = "learned" if getattr(tokens, "pos_embed", None) is not None else ""
-    if getattr(tokens, "pos_embed_y", None) is not None:
-        table = "factorized"
-    inside = ""
+    learned, factorized = (getattr(tokens, name, None) is not None for name in ("pos_embed", "pos_embed_y"))
+    table = "learned" if learned else "factorized" if factorized else ""
+    return " + ".join(each for each in (table, _inside(vit)) if each) or "none"
+
+
+def _inside(vit: Any) -> str:
+    """What tells the attention where a patch lies; "" where nothing does."""
+    attn: Any = getattr(vit.blocks[0], "attn", None)
     if getattr(vit, "rope", None) is not None:
-        inside = "rope"
-    elif isinstance(vit, Beit):
-        first: Any = vit.blocks[0]
-        shared, own = vit.rel_pos_bias, first.attn.relative_position_bias_table
-        inside = "relative bias" if shared is not None or own is not None else ""
-    elif isinstance(vit, VisionTransformerRelPos):
-        first: Any = vit.blocks[0]
-        bias = vit.shared_rel_pos or first.attn.rel_pos
-        inside = (
+        return "rope"
+    if isinstance(vit, Beit):
+        biases = (vit.rel_pos_bias, attn.relative_position_bias_table)
+        return "relative bias" if any(bias is not None for bias in biases) else ""
+    if isinstance(vit, VisionTransformerRelPos):
+        bias = attn.rel_pos if vit.shared_rel_pos is None else vit.shared_rel_pos
+        return (
             "continuous relative bias" if isinstance(bias, RelPosMlp) else "relative bias" if bias is not None else ""
         )
-    elif isinstance(vit, ConVit) and vit.local_up_to_layer > 0:
-        inside = "gated relative"
-    return " + ".join(each for each in (table, inside) if each) or "none"
+    return "gated relative" if isinstance(vit, ConVit) and vit.local_up_to_layer > 0 else ""
