@@ -42,7 +42,7 @@ class AttentionExplorer(LiveWidget, bundle="attention_explorer"):
     `explorer.save("attention.npz")` writes either (.npz .json .svg .pdf .png).
 
     Attention is recomputed from q and k of the very pass. While the pointer moves, the browser shows rows of a layer that came as
-    one byte for each patch, off by at most 0.4 % of the row's largest value; the row of the query that is kept is unrounded.
+    one byte for each patch, off by at most 0.4 % of the row's range; the row of the query that is kept is unrounded.
     """
 
     title = t.Unicode("Attention").tag(sync=True)

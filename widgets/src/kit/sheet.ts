@@ -1,5 +1,6 @@
 /** Rows of attention: read from the bytes that Python sends, with the error that comes with them. */
 import { asFloats } from "./binary";
+import type { Range } from "./compose";
 import { type LayerShape, bytesOf, keysOf, patchesOf } from "./stacks";
 
 const STEPS = 255;
@@ -14,7 +15,7 @@ export interface Row {
 
 /** `count` rows of every head of a layer, as Python's `encode` makes them; a row is decoded when it is asked for. */
 export class Sheet {
-  private readonly scales: Float32Array;
+  private readonly ranges: Float32Array; // smallest value and spread of each row
   private readonly firsts: DataView;
   private readonly codes: Uint8Array;
 
@@ -24,20 +25,20 @@ export class Sheet {
     readonly count: number,
   ) {
     const rows = shape.heads * count;
-    this.scales = asFloats(bytes.subarray(0, 4 * rows));
-    this.firsts = new DataView(bytes.buffer, bytes.byteOffset + 4 * rows, 2 * rows * shape.front);
-    this.codes = bytes.subarray(rows * (4 + 2 * shape.front), rows * (4 + 2 * shape.front + patchesOf(shape)));
+    this.ranges = asFloats(bytes.subarray(0, 8 * rows));
+    this.firsts = new DataView(bytes.buffer, bytes.byteOffset + 8 * rows, 2 * rows * shape.front);
+    this.codes = bytes.subarray(rows * (8 + 2 * shape.front), rows * (8 + 2 * shape.front + patchesOf(shape)));
   }
 
   /** null where the pass had no such token. */
   row(head: number, query: number): Row | null {
     const { front } = this.shape;
     const at = head * this.count + query;
-    const scale = this.scales[at] ?? NaN;
-    if (!(query < this.count) || Number.isNaN(scale)) return null;
+    const [low, spread] = [this.ranges[2 * at] ?? NaN, this.ranges[2 * at + 1] ?? NaN];
+    if (!(query < this.count) || Number.isNaN(low)) return null;
     const patches = new Float32Array(patchesOf(this.shape));
     const start = at * patches.length;
-    for (let i = 0; i < patches.length; i++) patches[i] = scale * SQUARES[this.codes[start + i]!]!;
+    for (let i = 0; i < patches.length; i++) patches[i] = low + spread * SQUARES[this.codes[start + i]!]!;
     const first = Float32Array.from({ length: front }, (_, i) => this.firsts.getUint16(2 * (at * front + i), true) / 65535);
     return { patches, front: first, exact: false };
   }
@@ -62,11 +63,12 @@ export function exactRow(floats: Float32Array, shape: LayerShape, head: number):
   return { front: all.slice(0, shape.front), patches: all.slice(shape.front), exact: true };
 }
 
-/** The largest error of a value that was read from a byte: half a step of its code. */
-export function halfStep(value: number, scale: number): number {
-  if (!(scale > 0)) return 0;
-  const code = Math.round(Math.sqrt(value / scale) * STEPS);
-  return (scale * (code + 0.25)) / STEPS ** 2;
+/** The largest error of a value that was read from a byte: half a step of its code. `range` is the row's. */
+export function halfStep(value: number, { min, max }: Range): number {
+  const spread = max - min;
+  if (!(spread > 0)) return 0;
+  const code = Math.round(Math.sqrt((value - min) / spread) * STEPS);
+  return (spread * (code + 0.25)) / STEPS ** 2;
 }
 
 /** Several heads as one. Exact when all of them are. */

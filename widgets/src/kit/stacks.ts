@@ -23,9 +23,9 @@ export const patchesOf = (grid: Grid): number => grid.rows * grid.cols;
 export const keysOf = (shape: LayerShape): number => shape.front + patchesOf(shape);
 export const queriesOf = (shape: LayerShape): number => shape.front + patchesOf(shape.queries);
 
-/** Bytes of `count` rows of a layer as Python encodes them: scales, front tokens, patches, padded to four. */
+/** Bytes of `count` rows of a layer as Python encodes them: ranges, front tokens, patches, padded to four. */
 export function bytesOf(shape: LayerShape, count: number): number {
-  const exact = shape.heads * count * (4 + 2 * shape.front + patchesOf(shape));
+  const exact = shape.heads * count * (8 + 2 * shape.front + patchesOf(shape));
   return exact + ((4 - (exact % 4)) % 4);
 }
 

@@ -18,10 +18,10 @@ export function rowOf(layer: number, head: number, query: number): number[] {
 /** As Python's `encode`. */
 export function encoded(rows: number[][][]): Uint8Array<ArrayBuffer> {
   const flat = rows.flat();
-  const scales = flat.map((row) => Math.max(...row.slice(1)));
+  const ranges = flat.map((row) => [Math.min(...row.slice(1)), Math.max(...row.slice(1)) - Math.min(...row.slice(1))] as const);
   const first = flat.map((row) => Math.round((row[0] ?? 0) * 65535) || 0);
-  const codes = flat.flatMap((row, i) => row.slice(1).map((value) => Math.round(255 * Math.sqrt(value / scales[i]!)) || 0));
-  const all = [...new Uint8Array(Float32Array.from(scales).buffer), ...new Uint8Array(Uint16Array.from(first).buffer), ...codes];
+  const codes = flat.flatMap((row, i) => row.slice(1).map((value) => Math.round(255 * Math.sqrt((value - ranges[i]![0]) / ranges[i]![1])) || 0));
+  const all = [...new Uint8Array(Float32Array.from(ranges.flat()).buffer), ...new Uint8Array(Uint16Array.from(first).buffer), ...codes];
   return Uint8Array.from([...all, ...Array<number>((4 - (all.length % 4)) % 4).fill(0)]);
 }
 

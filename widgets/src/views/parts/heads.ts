@@ -198,7 +198,7 @@ export class Heads {
     }
     const value = row.patches[indexOf(shape, ring)] ?? 0;
     const place = `row ${ring.row + 1}, col ${ring.col + 1}:`;
-    return row.exact ? `${place} ${value && value.toPrecision(4)}` : `${place} ${weight(value)} ± ${weight(halfStep(value, Math.max(...row.patches)))}`;
+    return row.exact ? `${place} ${value && value.toPrecision(4)}` : `${place} ${weight(value)} ± ${weight(halfStep(value, rangeOf(row.patches)!))}`;
   }
 
   private section(side: number): void {
