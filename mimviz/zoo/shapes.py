@@ -81,4 +81,5 @@ def _patches(tensors: Tensors, file: str) -> int | None:
     table = next((k for k in tensors if k.endswith("relative_position_bias_table")), None)
     if table is None:
         return None
-    return ((math.isqrt(tensors[table].shape[0] - 3) + 1) // 2) ** 2  # (2 · rows − 1)² distances, and 3 of the class token
+    distances = max(shape(tensors, table, file, 2)[0] - 3, 0)  # (2 · rows − 1)², and 3 of the class token
+    return ((math.isqrt(distances) + 1) // 2) ** 2

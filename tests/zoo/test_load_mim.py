@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import random
 
 import published
 import pytest
@@ -10,13 +11,26 @@ import timm
 import torch
 from safetensors.torch import save_file
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
-from transformers import ViTConfig, ViTMAEConfig, ViTMAEForPreTraining, ViTMAEModel, ViTModel
+from transformers import (
+    BeitConfig,
+    BeitForMaskedImageModeling,
+    SwinConfig,
+    SwinForMaskedImageModeling,
+    ViTConfig,
+    ViTForMaskedImageModeling,
+    ViTMAEConfig,
+    ViTMAEForPreTraining,
+    ViTMAEModel,
+    ViTModel,
+)
 
 import mimviz as mv
 from mimviz.zoo import save_vit
 from mimviz.zoo.load import inspect, load_encoder
 
 STATE = published.mae(width=64, depth=1, dim=32, decoder_depth=1)
+HF = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
+HF |= {"image_size": 32, "patch_size": 8}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -154,9 +168,7 @@ def test_timm_encoders(tmp_path):
 
 @pytest.mark.parametrize("kind", ["mae", "vit"])
 def test_hugging_face_encoders(tmp_path, kind):
-    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
-    small |= {"image_size": 32, "patch_size": 8}
-    model = ViTMAEModel(ViTMAEConfig(**small)) if kind == "mae" else ViTModel(ViTConfig(**small))
+    model = ViTMAEModel(ViTMAEConfig(**HF)) if kind == "mae" else ViTModel(ViTConfig(**HF))
     model.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"without a decoder.*Found: .*encoder: width 32, 1 blocks, 4 heads, MLP of 64"):
         mv.load_mim(tmp_path)
@@ -318,3 +330,62 @@ def test_a_folder_with_a_configuration_of_another_kind(tmp_path):
     save_file(STATE, tmp_path / "mae_visualize_vit_base.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "vit_base_patch16_224", "num_classes": 0}))
     assert mv.load_mim(tmp_path, heads=4).found.target == "pixels"
+
+
+# --- anything at all ---
+
+FILES = {
+    "mae": (STATE, {}),
+    "mae encoder": (published.mae(width=64, depth=1, decoder=False), {}),
+    "simmim": (published.simmim("shared", depth=1), {}),
+    "beit": (published.beit("per block", depth=1), {}),
+    "hugging face mae": (ViTMAEForPreTraining(ViTMAEConfig(**HF, decoder_hidden_size=16, decoder_num_hidden_layers=1,
+        decoder_num_attention_heads=2, decoder_intermediate_size=64)).state_dict(), {"image_size": 32, "norm_pix_loss": False}),
+    "hugging face mim": (ViTForMaskedImageModeling(ViTConfig(**HF, encoder_stride=8)).state_dict(), {"num_attention_heads": 4}),
+    "hugging face beit": (BeitForMaskedImageModeling(BeitConfig(**HF, use_mask_token=True, vocab_size=9)).state_dict(), {}),
+    "hugging face swin": (SwinForMaskedImageModeling(SwinConfig(embed_dim=8, depths=[1, 1], num_heads=[1, 2], window_size=4,
+        image_size=32, patch_size=4, encoder_stride=8)).state_dict(), {"image_size": 32}),
+}  # fmt: skip
+NONSENSE = (None, -1, 0, 7, 1e9, "x", [], {}, [1, 2, 3], True)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_changed_at_random_is_refused_in_words(tmp_path, name):
+    """A tensor lost, of another shape or kind, a configuration that says nonsense: an error that names the file, or a model."""
+    state, config = FILES[name]
+    draw = random.Random(0)
+    for attempt in range(40):
+        changed, key = dict(state), draw.choice(list(state))
+        kind = draw.choice(["lost", "shape", "axes", "kind", "config"])
+        if kind == "lost":
+            del changed[key]
+        elif kind == "shape":
+            changed[key] = torch.zeros([draw.choice([0, 1, 2, s + 1, s * 2]) for s in state[key].shape])
+        elif kind == "axes":
+            changed[key] = draw.choice([state[key][None], torch.zeros(())])
+        elif kind == "kind":
+            changed[key] = draw.choice([state[key].int(), state[key] * torch.nan, state[key] > 0])
+        word = draw.choice(["image_size", "norm_pix_loss", "num_attention_heads", "mask_ratio", "layer_norm_eps", "hidden_act"])
+        told = {**config, word: draw.choice(NONSENSE)} if kind == "config" else config
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        torch.save(changed, folder / "file.pth")
+        (folder / "config.json").write_text(json.dumps(told))
+        said = ""
+        try:
+            mv.load_mim(folder, normalize=False, heads=None if "num_attention_heads" in told else 4)
+        except ValueError as err:
+            said = str(err)
+        harmless = kind == "config" or "position" in key  # what is not read, or has a default
+        assert "file.pth" in said if said else harmless, f"{kind} {key} {told}"
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("mask_ratio", -1), ("mask_ratio", "x"), ("layer_norm_eps", 1e9), ("hidden_act", "relu")]
+)
+def test_configurations_that_cannot_be(tmp_path, word, value):
+    state, config = FILES["hugging face mae"]
+    save_file(state, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({**config, word: value}))
+    with pytest.raises(ValueError, match=rf"{value!r}.*(wanted|known)"):
+        mv.load_mim(tmp_path, heads=4)

@@ -68,6 +68,8 @@ def timm_names(tensors: dict[str, Tensor], prefix: str, *, stages: bool = False)
 
 
 def _joined(attention: str, kind: str, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+    if len({part.dtype for part in parts.values()}) > 1:
+        raise ValueError(f"q, k and v of {attention} are {', '.join(str(part.dtype) for part in parts.values())}")
     if set(parts) == {"q", "k", "v"}:
         return {f"{attention}.qkv.{kind}": torch.cat([parts[x] for x in "qkv"])}
     return {f"{attention}.{x}_{kind}": tensor for x, tensor in parts.items()}
@@ -88,9 +90,11 @@ def size(config: dict[str, Any]) -> int | tuple[int, int] | None:
 
 
 def fraction(config: dict[str, Any], name: str, default: float) -> float:
-    """A number of the configuration, or `default`."""
-    value = config.get(name)
-    return float(value) if isinstance(value, (int, float)) else default
+    """A number in 0..1 of the configuration, or `default`; ValueError where it says something else."""
+    value = config.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"config.json says {name}={value!r}, but a number in 0..1 is wanted")
+    return float(value)
 
 
 def eps(config: dict[str, Any], default: float) -> float:

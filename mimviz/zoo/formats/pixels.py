@@ -14,6 +14,7 @@ from ...grammar.targets import Pixels
 from ...grammar.where import Units
 from ...vit import Encoder
 from ..found import Stack
+from ..shapes import shape
 
 UNIT = 32  # pixels: SimMIM hides squares of this side
 
@@ -23,11 +24,12 @@ def head(tensors: dict[str, Tensor], grid: Grid, file: str) -> tuple[Stack, dict
 
     PixelShuffle reads its channels as (colour, row, column), the house as (row, column, colour).
     """
+    out, want = shape(tensors, "decoder.0.weight", file, 4)[0], grid.patch**2 * 3
+    (biases,) = shape(tensors, "decoder.0.bias", file, 1)
     weight, bias = tensors["decoder.0.weight"], tensors["decoder.0.bias"]
-    want = grid.patch**2 * 3
-    if weight.ndim != 4 or weight.shape[0] != want or bias.shape != (want,):
+    if (out, biases) != (want, want):
         raise ValueError(
-            f"{file}: decoder.0.weight has shape {tuple(weight.shape)}, but {want} rows are wanted: "
+            f"{file}: decoder.0 has {out} rows and {biases} biases, but {want} are wanted: "
             f"one for each of 3 colours of {grid.patch} x {grid.patch} pixels"
         )
     order = torch.arange(want).reshape(3, grid.patch, grid.patch).permute(1, 2, 0).flatten()
