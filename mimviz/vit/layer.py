@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core import Grid
-from .attention import Mixing, Reader, Windowed
+from .attention import Mixing, Reader, Said, Windowed
 from .certificate import Certificate, certify
 from .layout import Layout
 
@@ -23,7 +23,8 @@ class Layer:
     """One attention module in one pass: its input `x` (B, N, C) and keywords, `mixed` = A · V, its output (B, N, C).
 
     `grid`: the cells that its queries lie on, behind `prefix` tokens; `keys`: those of its keys, the same but in Hiera's pooling
-    blocks. Windows have theirs in `mixing`. `x`, `mixed` and `output` are None where the scene left this layer out.
+    blocks. Windows have theirs in `mixing`. `x`, `mixed` and `output` are None where the scene left this layer out. `said`: what
+    its projections to q, k and v returned.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Layer:
     output: Tensor | None = None
     changes: tuple[Change, ...] = ()
     place: Callable[[Mixing], Windowed] | None = None
+    said: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
     _weights: tuple[int, ...] = ()
     _autocast: tuple[str, torch.dtype, bool] = ("cpu", torch.bfloat16, False)
 
@@ -59,7 +61,8 @@ class Layer:
             )
         kind, dtype, enabled = self._autocast
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(kind, dtype=dtype, enabled=enabled):
-            found = self.reader.read(self.module, x.detach(), **self.keywords)
+            said = {name: each.detach() for name, (each, version) in self.said.items() if each._version == version}
+            found = self.reader.read(Said(self.module, said), x.detach(), **self.keywords)
             if self.changes:
                 found = replace(found, edit=self._change)
             return found if self.place is None else self.place(found)
@@ -72,6 +75,10 @@ class Layer:
         with torch.inference_mode(False), torch.no_grad(), torch.autocast(kind, dtype=dtype, enabled=enabled):
             found = self.mixing.values()
             return certify(self.name, (found, mixed), (self.reader.output(self.module, found, x), output))
+
+    def say(self, name: str, output: Tensor) -> None:
+        """What a projection inside said; should the module write into it, it is computed again when asked for."""
+        self.said.setdefault(name, (output, output._version))
 
     def _change(self, weights: Tensor, mixing: Mixing) -> Tensor:
         for change in self.changes:

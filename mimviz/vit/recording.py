@@ -11,7 +11,7 @@ from timm.layers.attention_pool import AttentionPoolLatent
 from torch import Tensor, nn
 
 from .anatomy import Anatomy
-from .attention import reader_of
+from .attention import PROJECTIONS, reader_of
 from .edit import changes_of
 from .layer import Block, Layer
 from .layout import block_layout, token_layout
@@ -69,6 +69,12 @@ def _attention(model: nn.Module, name: str, trace: Trace, hooks: ExitStack, *, k
         if kept and layer.output is None:
             layer.output = output
 
+    for part in PROJECTIONS if kept else ():
+        if isinstance(getattr(module, part, None), nn.Linear):
+            repeat = _here(
+                lambda _, args, output, part=part: None if layer.output is not None else layer.say(part, output)
+            )
+            hooks.callback(getattr(module, part).register_forward_hook(repeat).remove)
     for handle in (
         module.register_forward_pre_hook(_here(entered), with_kwargs=True),
         read.enters(module).register_forward_pre_hook(_here(mixed)),

@@ -135,7 +135,11 @@ class Trace:
     @property
     def bytes(self) -> int:
         layers = [each for each in (*self.layers, self.pooling) if each is not None]
-        held = [each for layer in layers for each in (layer.x, layer.mixed, layer.output)]
+        held = [
+            each
+            for layer in layers
+            for each in (layer.x, layer.mixed, layer.output, *(said for said, _ in layer.said.values()))
+        ]
         for layer in layers:
             if "mixing" in vars(layer):
                 local = layer.mixing.local if isinstance(layer.mixing, Windowed) else layer.mixing

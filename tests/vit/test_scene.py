@@ -173,9 +173,9 @@ def test_what_is_held_is_said():
     model = tiny("ViT")
     scene = Scene(model, pictures(model))
     numbers = 2 * 25 * 24 * 4  # one (B, N, C) of float32
-    assert scene.trace.bytes == numbers * (4 * 3 + 1), "x, A · V, output and tokens of 3 layers, and what went in"
-    _ = scene.trace.attention[0]
-    assert scene.trace.bytes == numbers * (4 * 3 + 1 + 3), "and q, k, v of the layer that was asked"
+    assert scene.trace.bytes == numbers * (7 * 3 + 1), "x, q, k, v, A · V, output and tokens of 3 layers, and what went in"
+    _ = [scene.trace.attention[layer] for layer in range(3)]
+    assert scene.trace.bytes == numbers * (7 * 3 + 1), "maps are never kept"
 
 
 def test_numbers_of_tokens_become_pictures_of_patches():

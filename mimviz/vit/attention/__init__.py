@@ -3,7 +3,7 @@
 from .convit import Gated
 from .mixing import Mixing
 from .read import READERS, is_read, read, reader_of
-from .reader import Reader
+from .reader import PROJECTIONS, Reader, Said
 from .windows import Windowed
 
-__all__ = ["READERS", "Gated", "Mixing", "Reader", "Windowed", "is_read", "read", "reader_of"]
+__all__ = ["PROJECTIONS", "READERS", "Gated", "Mixing", "Reader", "Said", "Windowed", "is_read", "read", "reader_of"]

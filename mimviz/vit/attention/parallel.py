@@ -18,7 +18,7 @@ def read_parallel(module: Any, x: Tensor, *, attn_mask: Tensor | None = None, is
     """`x` (B, N, C) as it went into the whole block, with the keywords of that call."""
     _, q, k, v = torch.split(module.in_proj(module.in_norm(x)), module.in_split, dim=-1)
     bias = masked(x, attn_mask, is_causal)
-    if isinstance(module, DiffParallelScalingBlock):
+    if hasattr(module, "sub_norm"):
         return differing(module, q, k, v, bias)
     q, k, v = (each.unflatten(-1, (module.num_heads, -1)) for each in (q, k, v))
     q, k = module.q_norm(q).transpose(1, 2), module.k_norm(k).transpose(1, 2)

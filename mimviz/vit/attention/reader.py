@@ -22,6 +22,20 @@ def projected(module: Any, mixed: Tensor, x: Tensor) -> Tensor:
     return module.proj(mixed)
 
 
+PROJECTIONS = ("qkv", "q_proj", "k_proj", "v_proj", "qk", "v", "kv", "in_proj")
+"""Names of the linear layers that most of a reader's time would go to."""
+
+
+class Said:
+    """An attention module that repeats what its projections said in a pass, so that a reader need not compute them again."""
+
+    def __init__(self, module: nn.Module, said: dict[str, Tensor]):
+        self._module, self._said = module, said
+
+    def __getattr__(self, name: str) -> Any:
+        return (lambda _: self._said[name]) if name in self._said else getattr(self._module, name)
+
+
 @dataclass(frozen=True)
 class Reader:
     """`read(module, x, **keywords of the call)` → Mixing. `enters(module)` is the submodule that A · V goes into first;
