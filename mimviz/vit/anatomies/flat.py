@@ -27,6 +27,7 @@ def flat(vit: Any, size: tuple[int, int] | None, default: tuple[int, int]) -> di
     height, width = own_size(vit, own, size, fixed=fixed)
     grid = covering(height, width, side(patch), cut=fixed)
     class_tokens = sum(getattr(tokens, name, None) is not None for name in ("cls_token", "dist_token"))
+    prefix = getattr(vit, "num_prefix_tokens", class_tokens)  # earlier versions of ConViT do not keep it
     blocks = tuple(f"blocks.{i}" for i in range(len(vit.blocks)))
     if isinstance(vit, ConVit) and grid.rows != grid.cols:
         raise ValueError(
@@ -36,9 +37,9 @@ def flat(vit: Any, size: tuple[int, int] | None, default: tuple[int, int]) -> di
     return {
         "grid": grid,
         "width": vit.embed_dim,
-        "prefix": vit.num_prefix_tokens,
+        "prefix": prefix,
         "class_tokens": class_tokens,
-        "registers": vit.num_prefix_tokens - class_tokens,
+        "registers": prefix - class_tokens,
         "positions": _positions(vit, tokens),
         "pool": vit.global_pool,
         "blocks": blocks,

@@ -22,7 +22,8 @@ def own_size(model: Any, own: tuple[int, int], size: tuple[int, int] | None, *, 
 
 
 def check_channels(model: Any) -> None:
-    channels = getattr(model, "in_chans", 3)
+    first = model.patch_embed.proj if hasattr(model, "patch_embed") else None
+    channels = getattr(model, "in_chans", getattr(first, "in_channels", 3))  # earlier versions of timm do not keep it
     if channels != 3:
         raise ValueError(
             f"this {type(model).__name__} takes pictures of {channels} channels, but 3 (R, G, B) are wanted"
