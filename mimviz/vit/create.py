@@ -16,13 +16,20 @@ ANY_SIZE = {"convnext", "naflexvit", "res2net", "resnest", "resnet", "sknet"}
 def create(name: str, *, pretrained: bool = False, **keywords: Any) -> nn.Module:
     """`timm.create_model` whose data config holds the size that was asked for (`img_size`: pixels, or (height, width)).
 
-    Raises ValueError for a name that timm does not know, with close matches; TypeError for a keyword that the model has not.
+    Raises ValueError for a name that timm does not know, with close matches; TypeError for a keyword that the model has not;
+    FileNotFoundError where weights cannot be fetched.
     """
     check_name(name)
     size = keywords.get("img_size")
     if model_entrypoint(name).__module__.rpartition(".")[2] in ANY_SIZE:
         keywords.pop("img_size", None)
-    model: Any = timm.create_model(name, pretrained=pretrained, **keywords)
+    try:
+        model: Any = timm.create_model(name, pretrained=pretrained, **keywords)
+    except OSError as err:  # whatever the hub raises
+        said = (str(err).splitlines() or [type(err).__name__])[0]
+        raise FileNotFoundError(
+            f"the weights of {name} cannot be fetched ({said}): is there a network? mimviz.load_vit says what is here"
+        ) from err
     if size is not None:
         height, width = (size, size) if isinstance(size, int) else size
         model.pretrained_cfg = {**model.pretrained_cfg, "input_size": (3, height, width)}

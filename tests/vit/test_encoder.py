@@ -59,6 +59,12 @@ def test_wrong_models_names_and_pictures_are_refused():
         Encoder(timm.create_model("xcit_nano_12_p16_224", num_classes=0, depth=1))
     with pytest.raises(ValueError, match=r"no model 'vit_tiny_patch16'.*vit_tiny_patch16_"):
         mv.encoder("vit_tiny_patch16")
+    with pytest.raises(ValueError, match=r"timm has no weights 'mea' of vit_base_patch16_224; it has .*mae"):
+        mv.encoder("vit_base_patch16_224.mea")
+    with pytest.raises(
+        FileNotFoundError, match=r"weights of vit_tiny_patch16_224 cannot be fetched .*load_vit says what is here"
+    ):
+        mv.encoder("vit_tiny_patch16_224", pretrained=True)
     with pytest.raises(ValueError, match="1 channels, but 3"):
         mv.encoder("vit_tiny_patch16_224", in_chans=1, **TINY)
     with pytest.raises(ValueError, match="24 x 16 pixels does not divide into patches of 5"):
