@@ -11,7 +11,7 @@ from ..vit import Encoder
 from . import hub
 from .formats import Wish, encoder, masked_model, recognise
 from .found import Finding
-from .here import WEIGHTS, bundled, here
+from .here import ENDINGS, WEIGHTS, bundled, here
 from .own import HEADER, holds_vit, read_own, read_vit
 from .own_found import own_finding
 from .safe import Weights, read
@@ -45,7 +45,8 @@ def load_mim(
     else:
         reading = recognise(weights, Wish(normalize, heads, decoder_heads))
         model, found = masked_model(reading), reading.found
-        model.name, model.card = Path(name).stem, {"found": str(found)}  # type: ignore[assignment]
+        stem = Path(name).stem if name.endswith(ENDINGS) else Path(name).name
+        model.name, model.card = stem, {"found": str(found)}  # type: ignore[assignment]
     model.found = found  # type: ignore[assignment]
     return model.to(device) if device else model
 

@@ -43,21 +43,21 @@ def grid(tensors: Tensors, file: str, *, size: int | tuple[int, int] | None = No
             f"{file} takes pictures of {channels} channels in patches of {patch} x {across}, "
             "but 3 (R, G, B) and square ones are wanted"
         )
-    count = _patches(tensors, file)
+    counts = _patches(tensors, file)
     if size is not None:
         height, width = (size, size) if isinstance(size, int) else size
         asked = Grid.of(height, width, patch)
-        if count in (None, asked.count):
+        if not counts or asked.count in counts:
             return asked
-        raise ValueError(f"{file} has positions for {count} patches, but its configuration speaks of {asked.count}")
-    if count is None:
+        raise ValueError(f"{file} has positions for {counts[0]} patches, but its configuration speaks of {asked.count}")
+    if not counts:
         raise ValueError(
             f"{file} misses pos_embed or a table of relative positions: it is cut, or of a variant that mimviz does not know"
         )
-    side = math.isqrt(max(count, 0))
-    if side * side != count or not side:
+    side = next((math.isqrt(n) for n in counts if n > 0 and math.isqrt(n) ** 2 == n), 0)
+    if not side:
         raise ValueError(
-            f"{file} has positions for {count} patches, which make no square, and nothing says how many rows there are: "
+            f"{file} has positions for {counts[0]} patches, which make no square, and nothing says how many rows there are: "
             "put a config.json with image_size beside it"
         )
     return Grid(side, side, patch)
@@ -73,13 +73,14 @@ def shape(tensors: Tensors, name: str, file: str, ndim: int) -> tuple[int, ...]:
     return found
 
 
-def _patches(tensors: Tensors, file: str) -> int | None:
-    """How many patches the positions speak of; None for a model without a table of them."""
+def _patches(tensors: Tensors, file: str) -> tuple[int, ...]:
+    """How many patches the positions may speak of, the likeliest first; none for a model without a table of them."""
     if "pos_embed" in tensors:
-        prefix = sum(tensors[k].shape[1] for k in ("cls_token", "reg_token") if k in tensors)
-        return shape(tensors, "pos_embed", file, 3)[1] - prefix
+        prefix = sum(shape(tensors, k, file, 3)[1] for k in ("cls_token", "reg_token") if k in tensors)
+        length = shape(tensors, "pos_embed", file, 3)[1]
+        return (length - prefix, length) if "reg_token" in tensors else (length - prefix,)  # timm: none for any prefix token
     table = next((k for k in tensors if k.endswith("relative_position_bias_table")), None)
     if table is None:
-        return None
+        return ()
     distances = max(shape(tensors, table, file, 2)[0] - 3, 0)  # (2 · rows − 1)², and 3 of the class token
-    return ((math.isqrt(distances) + 1) // 2) ** 2
+    return (((math.isqrt(distances) + 1) // 2) ** 2,)

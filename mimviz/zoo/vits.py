@@ -33,7 +33,7 @@ def plain(tensors: Tensors, grid: Grid, blocks: Stack, *, normal: Normal = IMAGE
             global_pool="token" if "cls_token" in tensors and "fc_norm.weight" not in tensors else "avg",
             reg_tokens=registers,
             no_embed_class=bool("pos_embed" in tensors and tensors["pos_embed"].shape[1] == grid.count),
-            final_norm="norm.weight" in tensors,
+            final_norm="norm.weight" in tensors or "fc_norm.weight" in tensors,
             fc_norm="fc_norm.weight" in tensors,
             init_values=1e-5 if "blocks.0.ls1.gamma" in tensors else None,
             num_classes=classes,

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
@@ -18,6 +19,7 @@ from transformers import (
 
 import mimviz as mv
 from mimviz.core import Mask
+from mimviz.zoo import load_encoder
 
 close = {"atol": 1e-5, "rtol": 1e-5}
 
@@ -151,3 +153,40 @@ def test_preprocessor_and_sizes_of_a_picture_that_is_not_square(tmp_path):
     with torch.no_grad():
         features = theirs.vit(images, bool_masked_pos=mask.bool_masked_pos).last_hidden_state
         torch.testing.assert_close(ours.encoder(*ours.how(ours.encoder.embed(images), mask)), features, **close)
+
+
+def test_a_model_in_shards(tmp_path):
+    torch.manual_seed(0)
+    theirs = shaken(ViTForMaskedImageModeling(ViTConfig(**SMALL, image_size=32, encoder_stride=8)))
+    theirs.save_pretrained(tmp_path, max_shard_size="40KB")
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
+    ours = mv.load_mim(tmp_path)
+    images, mask = torch.randn(1, 3, 32, 32), Mask.random(ours.grid, ratio=0.5)
+    with torch.no_grad():
+        expected = theirs(images, bool_masked_pos=mask.bool_masked_pos).reconstruction
+        torch.testing.assert_close(ours.grid.unpatchify(ours(images, mask).guess), expected, **close)
+    next(tmp_path.glob("model-*.safetensors")).unlink()
+    with pytest.raises(FileNotFoundError, match="was it downloaded whole"):
+        mv.load_mim(tmp_path)
+
+
+TIMM = {
+    "mae": ("vit_base_patch16_224", {"num_classes": 0}),
+    "fine-tuned": ("vit_base_patch16_224", {"global_pool": "avg", "num_classes": 5}),
+    "registers and layer scale": ("vit_small_patch14_reg4_dinov2", {"num_classes": 0}),
+    "no class token": ("vit_base_patch16_224", {"class_token": False, "global_pool": "avg", "fc_norm": False}),
+    "BEiT": ("beit_base_patch16_224", {"num_classes": 5}),
+}
+
+
+@pytest.mark.parametrize(("name", "options"), TIMM.values(), ids=TIMM)
+def test_encoders_of_timm(tmp_path, name, options):
+    torch.manual_seed(0)
+    theirs = shaken(timm.create_model(name, img_size=32, patch_size=8, embed_dim=64, depth=2, num_heads=4, **options))
+    save_file(theirs.state_dict(), tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="cannot reconstruct"):
+        mv.load_mim(tmp_path, heads=4)
+    ours, images = load_encoder(tmp_path, heads=4), torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(ours.embed(images)), theirs.forward_features(images), **close)
+        torch.testing.assert_close(ours.vit(images), theirs(images), **close)
