@@ -1,6 +1,7 @@
 import pytest
 import timm
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from timm_families import GLOBAL, IMAGENET, WIDE, Case
 
 from mimviz import Grid
@@ -204,3 +205,19 @@ def test_a_conv_net_whose_own_size_its_last_stage_does_not_divide():
     """timm trains it at 176 pixels; the next size up is 192."""
     found = anatomy(timm.create_model("resnet10t"))
     assert (found.size, found.grid) == ((192, 192), Grid(6, 6, 32))
+
+
+def test_classes_made_from_those_of_timm():
+    class Headed(VisionTransformer):
+        def forward_head(self, x, pre_logits=False):
+            return x.mean(1)
+
+    class Shuffled(VisionTransformer):
+        def _pos_embed(self, x):
+            return super()._pos_embed(x.flip(1))
+
+    options = {"img_size": 16, "patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 2}
+    found = anatomy(Headed(**options))
+    assert (found.family, found.grid) == ("Headed", Grid(2, 2, 8))
+    with pytest.raises(TypeError, match="cannot read Shuffled: it is a VisionTransformer with a _pos_embed of its own"):
+        anatomy(Shuffled(**options))

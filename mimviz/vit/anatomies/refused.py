@@ -85,5 +85,14 @@ def refusal(model: nn.Module) -> str | None:
         return STEM.format(type(getattr(embed, "backbone", embed)).__name__)
     package, _, family = type(model).__module__.rpartition(".")
     if package != "timm.models":
-        return None
+        return _changed(type(model))
     return REASONS.get(family) or (CONV_NET if family in CONV_NETS else None)
+
+
+def _changed(kind: type) -> str | None:
+    """What a class of one's own, made from one of timm's, does in its own way between picture and tokens."""
+    base = next((each for each in kind.__mro__ if each.__module__.startswith("timm.models.")), None)
+    for name in ("forward_features", "_pos_embed", "_forward_embeds"):
+        if base is not None and getattr(kind, name, None) is not getattr(base, name, None):
+            return f"it is a {base.__name__} with a {name} of its own, which mimviz would pass over"
+    return None
