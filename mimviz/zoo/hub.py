@@ -75,5 +75,5 @@ def _cause(err: Exception, repo: str, revision: str | None) -> str:
     if offline is not None:
         return f"{repo} is not in the cache, and HF_HUB_OFFLINE forbids to fetch it"
     if isinstance(err, (errors.LocalEntryNotFoundError, ConnectionError)) or "Connect" in type(err).__name__:
-        return f"{repo} is not in the cache, and the hub cannot be reached: is there a network?"
+        return f"{repo} is not in the cache, and the hub cannot be reached (is there a network?)"
     return f"{repo} could not be fetched from the hub ({type(err).__name__}: {str(err).splitlines()[0] if str(err) else ''})"

@@ -75,7 +75,7 @@ def http(kind):
     ("error", "message"),
     [
         (errors.OfflineModeIsEnabled("off"), "HF_HUB_OFFLINE forbids"),
-        (errors.LocalEntryNotFoundError("Got: ConnectError"), "the hub cannot be reached: is there a network"),
+        (errors.LocalEntryNotFoundError("Got: ConnectError"), r"the hub cannot be reached \(is there a network"),
         (ConnectionError("no route"), "the hub cannot be reached"),
         (ConnectError("no route"), "the hub cannot be reached"),
         (http(errors.RepositoryNotFoundError), "the hub has no model 'a/b' that is public"),
