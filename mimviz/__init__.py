@@ -15,13 +15,13 @@ _HOMES = {
     "MaskedModel": "grammar",
     "fit": "train",
     "load_mim": "zoo", "load_vit": "zoo",
-    "AttentionExplorer": "widgets", "MaskPainter": "widgets", "SaliencyComparer": "widgets",
+    "AttentionExplorer": "widgets", "MaskPainter": "widgets", "RegisterInspector": "widgets", "SaliencyComparer": "widgets",
 }  # fmt: skip
 _PACKAGES = ("core", "data", "vit", "lenses", "discover", "grammar", "recipes", "tune", "train", "zoo", "plot", "widgets")
 
 __all__ = [
     "AttentionExplorer", "Encoder", "Grid", "Heatmap", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture",
-    "SaliencyComparer", "Scene",
+    "RegisterInspector", "SaliencyComparer", "Scene",
     "encoder", "fit", "image", "images", "load_mim", "load_vit",
     "core", "data", "discover", "grammar", "lenses", "plot", "recipes", "train", "tune", "vit", "widgets", "zoo",
 ]  # fmt: skip
@@ -49,5 +49,5 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from .grammar import MaskedModel
     from .train import fit
     from .vit import Encoder, Scene, encoder
-    from .widgets import AttentionExplorer, MaskPainter, SaliencyComparer
+    from .widgets import AttentionExplorer, MaskPainter, RegisterInspector, SaliencyComparer
     from .zoo import load_mim, load_vit

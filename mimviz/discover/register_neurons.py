@@ -67,4 +67,4 @@ class RegisterNeurons:
         for layer in range(last + 1):
             norms = scene.trace.maps(layer).float().norm(dim=1).flatten(1)
             gain.append(float(norms[outliers].median() / norms[~outliers].median()) - 1)
-        return next(layer for layer, each in enumerate(gain) if each >= 0.5 * gain[-1])
+        return next((layer for layer, each in enumerate(gain) if each >= 0.5 * gain[-1] > 0), last)

@@ -4,6 +4,7 @@ from .attention_explorer import AttentionExplorer
 from .engine import Answer, Engine, Turn
 from .live import LiveWidget
 from .mask_painter import MaskPainter
+from .register_inspector import RegisterInspector
 from .saliency_comparer import SaliencyComparer
 
-__all__ = ["Answer", "AttentionExplorer", "Engine", "LiveWidget", "MaskPainter", "SaliencyComparer", "Turn"]
+__all__ = ["Answer", "AttentionExplorer", "Engine", "LiveWidget", "MaskPainter", "RegisterInspector", "SaliencyComparer", "Turn"]

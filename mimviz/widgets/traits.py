@@ -11,9 +11,10 @@ import traitlets as t
 from .attention_explorer import AttentionExplorer
 from .live import LiveWidget
 from .mask_painter import MaskPainter
+from .register_inspector import RegisterInspector
 from .saliency_comparer import SaliencyComparer
 
-WIDGETS: tuple[type[LiveWidget], ...] = (MaskPainter, AttentionExplorer, SaliencyComparer)
+WIDGETS: tuple[type[LiveWidget], ...] = (MaskPainter, AttentionExplorer, RegisterInspector, SaliencyComparer)
 TARGET = Path(__file__).parents[2] / "widgets" / "src" / "traits.ts"
 HEADER = "// The traits that Python and the browser share. Generated from Python: python -m mimviz.widgets.traits\n"
 

@@ -50,6 +50,43 @@ export interface AttentionExplorerTraits {
   problem: Record<string, unknown>;
 }
 
+export interface RegisterInspectorTraits {
+  title: string;
+  name: string;
+  height: number;
+  width: number;
+  rows: number;
+  cols: number;
+  depth: number;
+  tokens: string[];
+  prefix: number;
+  original: DataView;
+  layer: number;
+  token: string;
+  thresholds: Record<string, unknown>;
+  treatment: string;
+  neurons: number;
+  count: number;
+  defects: boolean;
+  repairing: boolean;
+  norms: DataView;
+  modes: Record<string, unknown>;
+  about: DataView;
+  about_info: Record<string, unknown>;
+  features: DataView;
+  features_info: Record<string, unknown>;
+  channels: Record<string, unknown>;
+  box: number[];
+  cosines: DataView;
+  after: DataView;
+  after_info: Record<string, unknown>;
+  after_about: DataView;
+  after_about_info: Record<string, unknown>;
+  curve: Record<string, unknown>;
+  report: Record<string, unknown>;
+  problem: Record<string, unknown>;
+}
+
 export interface SaliencyComparerTraits {
   title: string;
   methods: string[];
