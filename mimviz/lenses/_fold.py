@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..vit import Scene
-from ._tokens import reading
+from ._tokens import one_grid, reading
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,9 @@ class Fold:
 
 def folded(scene: Scene, *, shares: int) -> Fold:
     """The fold of a scene's own means and deviations; its shift is cut into `shares`, as many as there are terms."""
-    model: Any = scene.model
-    if scene.anatomy.pool not in ("token", "avg") or len(scene.anatomy.stages) > 1:
+    model: Any = scene.subject.vit
+    one_grid(scene, "its output is not one sum over heads and patches")
+    if scene.anatomy.pool not in ("token", "avg"):
         raise TypeError(f"{scene.anatomy.family} pools by {scene.anatomy.pool!r}, but 'token' or 'avg' can be taken apart")
     norms = [each for each in (model.norm, getattr(model, "fc_norm", None)) if isinstance(each, nn.LayerNorm)]
     if len(norms) != 1:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..vit import Scene
+from ._tokens import one_grid
 
 
 @torch.no_grad()
@@ -17,12 +18,13 @@ def halves(scene: Scene, layer: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Raises TypeError where attention does not read norm1 of the stream, as then the parts would not be what their names say.
     """
-    trace = scene.trace
+    one_grid(scene, "its residual stream cannot be taken apart")
+    trace, parts = scene.trace, scene.anatomy
     before = trace.tokens[layer - 1] if layer else trace.embedded
-    block: Any = scene.model.get_submodule(scene.anatomy.blocks[layer])
+    block: Any = scene.subject.vit.get_submodule(parts.blocks[layer])
     x, output = trace.layers[layer].x, trace.layers[layer].output
     if before is None or x is None or output is None or not hasattr(block, "norm1") or before.shape != x.shape:
-        raise TypeError(f"{type(block).__name__} of {scene.anatomy.family} is no block whose stream mimviz can take apart")
+        raise TypeError(f"{type(block).__name__} of {parts.family} is no block whose stream mimviz can take apart")
     if not torch.allclose(block.norm1(before), x, rtol=1e-3, atol=1e-4):
         raise TypeError(
             f"attention in {type(block).__name__} does not read norm1 of the residual stream (a norm after it, or parallel "
@@ -50,7 +52,7 @@ def written(scene: Scene, layer: int) -> Tensor:
         raise TypeError(f"{type(module).__name__} does not end in one linear projection, so heads cannot be told apart")
     values = entry.mixing.v  # (B, heads, N, d)
     weights = project.weight.T.reshape(values.shape[1], values.shape[-1], -1)  # (heads, d, C)
-    block: Any = scene.model.get_submodule(scene.anatomy.blocks[layer])
+    block: Any = scene.subject.vit.get_submodule(scene.anatomy.blocks[layer])
     return scaled(block, torch.einsum("bhnd,hdc->bhnc", values, weights))
 
 
@@ -62,7 +64,7 @@ def projected(scene: Scene, layer: int) -> Tensor:
 def bias_written(scene: Scene, layer: int) -> Tensor:
     """(C,): what the projection's bias adds to the stream."""
     project: Any = scene.trace.layers[layer].module.proj
-    block: Any = scene.model.get_submodule(scene.anatomy.blocks[layer])
+    block: Any = scene.subject.vit.get_submodule(scene.anatomy.blocks[layer])
     bias = project.bias if project.bias is not None else project.weight.new_zeros(project.out_features)
     return scaled(block, bias.detach())
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..core import Heatmap
 from ..vit import Scene
+from ..vit.guards import explain_flat
 from ..vit.target import scorer
 
 Query = Literal["class", "patches", "registers"] | int
@@ -18,9 +21,26 @@ Fusion = Literal["mean", "max", "min"]
 def layer_number(scene: Scene, layer: int) -> int:
     """0-based; negative ones count from the last. IndexError for a layer that the model has not."""
     count = len(scene.trace.layers)
+    if not count:
+        scene.trace.attention[layer]  # says why there is none
     if not -count <= layer < count:
         raise IndexError(f"layer is {layer}, but this model has {count}: 0..{count - 1}, or -1 for the last")
     return layer % count
+
+
+def block_number(scene: Scene, layer: int) -> int:
+    """The same, of a block."""
+    count = len(scene.trace.blocks)
+    if not -count <= layer < count:
+        raise IndexError(f"layer is {layer}, but this model has {count} blocks: 0..{count - 1}, or -1 for the last")
+    return layer % count
+
+
+def one_grid(scene: Scene, what: str) -> None:
+    """TypeError, with what cannot be had, for models in which not every block has one attention over all tokens."""
+    parts = scene.anatomy
+    if len(parts.stages) > 1 or len(parts.attentions) != len(parts.blocks) or parts.prefix_from:
+        raise TypeError(f"{parts.family} has not one attention over the same tokens in every block, so {what}")
 
 
 def query_ids(scene: Scene, query: Query) -> Tensor:
@@ -61,13 +81,13 @@ def relevant_reading(scene: Scene) -> Tensor:
 
 def attention_of(scene: Scene, layer: int) -> Tensor:
     """(B, heads, prefix + N, prefix + N) of a layer that sees the whole grid; tokens that join later look at themselves."""
-    return _joined(scene, scene.trace.attention[layer].float(), alone=1.0)
+    return _joined(scene, seen(scene, scene.trace.attention[layer].float()), alone=1.0)
 
 
 def relevance_of(scene: Scene, layer: int) -> Tensor:
     """(B, prefix + N, prefix + N): the mean over heads of (∇A ⊙ A)⁺, for the target's score (Chefer et al., equation 5)."""
     raising = (scene.trace.attention_grad[layer] * scene.trace.attention[layer]).float().clamp_min_(0).mean(1)
-    return _joined(scene, raising, alone=0.0)
+    return _joined(scene, seen(scene, raising), alone=0.0)
 
 
 def _joined(scene: Scene, maps: Tensor, *, alone: float) -> Tensor:
@@ -86,8 +106,21 @@ def _joined(scene: Scene, maps: Tensor, *, alone: float) -> Tensor:
 
 
 def on_grid(scene: Scene, values: Tensor) -> Tensor:
-    """(B, prefix + N) → (B, rows, cols): the patches alone, where they lie, in float32."""
-    return scene.patches(values).float()
+    """(B, prefix + N) → (B, rows, cols): the patches alone, where they lie, in float32; 0 where a patch was hidden."""
+    return seen(scene, scene.patches(values).float())
+
+
+def heat(scene: Scene, values: Tensor, by: object, *, signed: bool = False, layer: int | None = None) -> Heatmap:
+    """The heatmap of (B, prefix + N) values; a UserWarning says why where it says nothing. Differential attention has a sign."""
+    found = on_grid(scene, values)
+    if why := explain_flat(scene, found, layer):
+        warnings.warn(f"{by}: {why}", stacklevel=3)
+    return Heatmap(found, by=by, signed=signed or bool((found < 0).any()))
+
+
+def seen(scene: Scene, values: Tensor) -> Tensor:
+    """Numbers about tokens, with 0 instead of NaN where a patch was hidden from a masked model."""
+    return values if scene.trace.hidden is None else values.nan_to_num(0.0)
 
 
 def fused(maps: Tensor, fusion: Fusion) -> Tensor:

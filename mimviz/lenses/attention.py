@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import Fusion, Query, layer_number, of_head, on_grid, query_ids
+from ._tokens import Fusion, Query, heat, layer_number, of_head, query_ids
 
 
 @dataclass(frozen=True)
@@ -27,5 +27,5 @@ class Attention:
 
     def __call__(self, scene: Scene) -> Heatmap:
         rows = scene.trace.rows(layer_number(scene, self.layer), query_ids(scene, self.query))  # (B, heads, R, N)
-        shares = of_head(rows.mean(2), self.head, self.fusion)  # (B, N)
-        return Heatmap(on_grid(scene, shares), by=self)
+        shares = of_head(rows.nanmean(2), self.head, self.fusion)  # (B, N)
+        return heat(scene, shares, self)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import layer_number, on_grid, relevance_of, relevant_reading
+from ._tokens import heat, layer_number, relevance_of, relevant_reading
 
 
 @dataclass(frozen=True)
@@ -25,4 +25,4 @@ class Chefer:
         row = relevant_reading(scene)[:, None]  # (B, 1, N): only the rows of R that the head reads
         for layer in reversed(range(layer_number(scene, self.start_layer), len(scene.trace.layers))):
             row = row + row @ relevance_of(scene, layer)
-        return Heatmap(on_grid(scene, row[:, 0]), by=self)
+        return heat(scene, row[:, 0], self, layer=self.start_layer)

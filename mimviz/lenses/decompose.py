@@ -18,7 +18,7 @@ from ..core import Heatmap
 from ..vit import Scene
 from ._fold import Fold, folded
 from ._residual import bias_written, halves, written
-from ._tokens import asked_classes, on_grid
+from ._tokens import asked_classes, heat
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Decompose:
             mlps = torch.stack([fold(mlp) for _, _, mlp in parts], 1)
             heads = torch.stack([self._terms(scene, layer, fold).sum(2) for layer in range(count)], 1)
             terms = torch.no_grad()(lambda layer: self._terms(scene, layer, fold))
-            model: Any = scene.model
+            model: Any = scene.subject.vit
             output = model.forward_head(model.norm(scene.trace.tokens[-1]), pre_logits=True)
         return Decomposition(scene, output, start, mlps, heads, terms)
 
@@ -86,12 +86,12 @@ class DirectEffect:
     def __call__(self, scene: Scene) -> Heatmap:
         direction = class_directions(scene)[asked_classes(scene)]  # (B, D)
         found = Decompose()(scene).toward(direction)[:, self.start_layer :]
-        return Heatmap(on_grid(scene, found.sum((1, 2))), by=self, signed=True)
+        return heat(scene, found.sum((1, 2)), self, signed=True)
 
 
 def class_directions(scene: Scene) -> Tensor:
     """(classes, D): the weights of the model's linear head."""
-    head: Any = getattr(scene.model, "head", None)
+    head: Any = getattr(scene.subject.vit, "head", None)
     if not isinstance(head, nn.Linear):
         raise TypeError(f"{scene.anatomy.family} has no linear head, so classes have no directions: give texts instead")
     return head.weight.detach()

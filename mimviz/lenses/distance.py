@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..core import Grid, Heatmap
 from ..vit import Scene
-from ._tokens import layer_number, of_head
+from ._tokens import heat, layer_number, of_head, seen
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class MeanAttentionDistance:
 
     def __call__(self, scene: Scene) -> Heatmap:
         reach = self._reach(scene, layer_number(scene, self.layer))
-        return Heatmap(of_head(reach, self.head, "mean").reshape(-1, *scene.grid.shape), by=self)
+        return heat(scene, of_head(reach, self.head, "mean"), self)
 
     def by_head(self, scene: Scene) -> Tensor:
         """(B, layers, heads): the mean over all patches."""
@@ -55,6 +55,6 @@ def among_patches(scene: Scene, attention: Tensor) -> Tensor:
             f"this layer's map is {attention.shape[-2]} x {attention.shape[-1]}, but the picture has {N} patches: "
             f"{scene.anatomy.family} looks through windows or merges tokens there; ask for a layer that sees the whole grid"
         )
-    patches = attention[..., -N:, -N:].float()
+    patches = seen(scene, attention[..., -N:, -N:].float())
     mass = patches.sum(-1, keepdim=True)
     return patches / torch.where(mass > 0, mass, 1.0)

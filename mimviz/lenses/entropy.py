@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import layer_number, of_head, on_grid
+from ._tokens import heat, layer_number, of_head
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Entropy:
 
     def __call__(self, scene: Scene) -> Heatmap:
         rows = row_entropy(scene.trace.attention[layer_number(scene, self.layer)])
-        return Heatmap(on_grid(scene, of_head(rows, self.head, "mean")), by=self)
+        return heat(scene, of_head(rows, self.head, "mean"), self)
 
     def by_head(self, scene: Scene) -> Tensor:
         """(B, layers, heads): the mean over all queries."""
@@ -36,4 +36,6 @@ class Entropy:
 
 def row_entropy(attention: Tensor) -> Tensor:
     """(…, Q, K) → (…, Q) in nats; 0 · log 0 is 0."""
-    return torch.special.entr(attention.float()).sum(-1)
+    if (attention < 0).any():
+        raise ValueError("this attention has negative weights (differential attention), so its rows have no entropy")
+    return torch.special.entr(attention.float()).nansum(-1)  # NaN where a patch was hidden from the model

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import attention_of, fused, on_grid, reading
+from ._tokens import attention_of, fused, heat, reading
 from .rollout import with_residual
 
 UNIT = 2**24  # capacities are whole numbers in SciPy: 1 becomes this many
@@ -44,7 +44,7 @@ class Flow:
         read = reading(scene) @ join.T  # (B, nodes)
         pairs = zip(steps.cpu().numpy(), read.cpu().numpy(), strict=True)
         flows = torch.stack([torch.from_numpy(_flows(*each)) for each in pairs])
-        return Heatmap(on_grid(scene, flows.to(join) @ join), by=self)  # every patch of a square gets its flow
+        return heat(scene, flows.to(join) @ join, self)  # every patch of a square gets its flow
 
     def _squares(self, scene: Scene) -> Tensor:
         """(nodes, prefix + N), 1 where a token belongs to a node."""

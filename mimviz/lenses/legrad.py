@@ -1,9 +1,9 @@
 """LeGrad: An Explainability Method for Vision Transformers via Feature Formation Sensitivity. Bousselham et al. ICCV 2025. arXiv 2404.03214.
 
 For every layer l: a score of its own, head(norm(mean of all tokens that leave it)); the positive part of its gradient by that
-layer's attention, averaged over heads and queries; the mean of these over layers. Seen in the public legrad_torch 1.1, which sums
-over the last two layers unless told, takes min-max at the end, and for a model that ends in attention pooling lets every layer's
-tokens go through the pooling and asks the pooling's map instead. Equal to torchcam 0.5 on the same weights.
+layer's attention, averaged over heads and queries; the mean of these over layers. In a model that ends in attention pooling every
+layer's tokens go through the pooling, and the gradient is the pooling map's. Equal to torchcam 0.5 on the same weights. The public
+legrad_torch 1.1 sums over the last two layers unless told, takes min-max at the end, and leaves the norm before a pooling out.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from ..core import Heatmap
-from ..vit import Scene, evaluating
+from ..vit import Scene, Trace, evaluating
 from ..vit.recording import recording
 from ..vit.target import scorer
-from ._tokens import layer_number, on_grid
+from ._tokens import heat, layer_number, on_grid
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,33 @@ class LeGrad:
     start_layer: int = 0
 
     def __call__(self, scene: Scene) -> Heatmap:
-        return Heatmap(self.layers(scene).mean(1), by=self)
+        return heat(scene, self.layers(scene).mean(1).flatten(1), self, layer=self.start_layer)
 
     def layers(self, scene: Scene) -> Tensor:
         """(B, layers, rows, cols): the map of each layer from `start_layer` on."""
-        first, target = layer_number(scene, self.start_layer), _scores(scene)
-        with torch.enable_grad(), evaluating(scene.model):
-            with recording(scene.model, scene.anatomy) as trace:
-                scene.model(scene.images.detach().requires_grad_())  # frozen weights must not cut the graph
-            maps = []
-            for layer, tokens in list(zip(trace.layers, trace.tokens, strict=True))[first:]:
-                score = target(head_of(scene, tokens.mean(1))).sum()
-                assert layer.mixed is not None
-                (grad,) = torch.autograd.grad(score, [layer.mixed], retain_graph=True)
-                positive = layer.mixing.weights_grad(grad).clamp_min(0)  # (B, heads, N, N)
-                maps.append(on_grid(scene, positive.mean((1, 2))))
+        first, model = layer_number(scene, self.start_layer), scene.model
+        if len(scene.anatomy.stages) > 1:
+            raise TypeError(f"{scene.anatomy.family} has layers of other widths than its head reads, so they have no scores")
+        target = scorer(model, scene.target, scene.trace.logits if callable(scene.target) else scene.logits)  # type: ignore[arg-type]
+        with torch.enable_grad(), evaluating(model):
+            with recording(model, scene.anatomy) as trace:
+                model(scene.images.detach().requires_grad_())  # frozen weights must not cut the graph
+            maps = [self._map(scene, trace, layer, target) for layer in range(first, len(trace.layers))]
         return torch.stack(maps, 1)
+
+    def _map(self, scene: Scene, trace: Trace, layer: int, target: Callable[[Tensor], Tensor]) -> Tensor:
+        """(B, rows, cols): of one layer of a pass with its graph."""
+        asked, tokens = trace.layers[layer], trace.tokens[_block(scene, layer)]
+        if trace.pooling is None:
+            score = target(head_of(scene, tokens.mean(1)))
+        else:
+            model: Any = scene.model
+            with recording(model, scene.anatomy) as pooled:
+                score = target(model.forward_head(model.norm(tokens)))
+            asked = pooled.pooling
+        assert asked is not None and asked.mixed is not None
+        (grad,) = torch.autograd.grad(score.sum(), [asked.mixed], retain_graph=True)
+        return on_grid(scene, asked.mixing.weights_grad(grad).clamp_min(0).mean((1, 2)))
 
 
 def head_of(scene: Scene, token: Tensor) -> Tensor:
@@ -57,5 +68,7 @@ def head_of(scene: Scene, token: Tensor) -> Tensor:
     return model.forward_head(model.norm(tokens))
 
 
-def _scores(scene: Scene) -> Callable[[Tensor], Tensor]:
-    return scorer(scene.model, scene.target, scene.trace.logits)  # type: ignore[arg-type]
+def _block(scene: Scene, layer: int) -> int:
+    """The block that an attention lies in: some have two side by side."""
+    parts = scene.anatomy
+    return next(i for i, name in enumerate(parts.blocks) if parts.attentions[layer].startswith(name + "."))

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from ..core import Heatmap
 from ..vit import Scene, anatomy
 from ..vit.edit import edited
-from ._tokens import layer_number, on_grid
+from ._tokens import heat, layer_number
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Overfocus:
 
     def __call__(self, scene: Scene) -> Heatmap:
         attention = scene.trace.attention[layer_number(scene, self.layer)].float()
-        return Heatmap(on_grid(scene, attention.mean(1).sum(1)), by=self)
+        return heat(scene, attention.mean(1).nansum(1), self)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import Fusion, attention_of, fused, layer_number, on_grid, reading
+from ._tokens import Fusion, attention_of, fused, heat, layer_number, reading
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Rollout:
         row = reading(scene)[:, None]  # (B, 1, N): only the rows that the head reads are rolled out
         for layer in reversed(range(first, len(scene.trace.layers))):
             row = row @ self._step(fused(attention_of(scene, layer), self.fusion))
-        return Heatmap(on_grid(scene, row[:, 0]), by=self)
+        return heat(scene, row[:, 0], self)
 
     def matrix(self, scene: Scene) -> Tensor:
         """(B, N, N): the whole joint attention; row i says where token i, after the last layer, comes from."""

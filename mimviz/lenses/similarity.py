@@ -16,7 +16,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
 from ..vit import Scene
-from ._tokens import query_ids
+from ._tokens import one_grid, query_ids
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class LayerSimilarity:
         return torch.stack([torch.stack([linear_cka(a, b) for b in theirs]) for a in mine])
 
     def _features(self, scene: Scene) -> list[Tensor]:
+        one_grid(scene, "its layers have not the same patches to be compared on")
         ids = query_ids(scene, self.tokens)
         tokens = [layer[:, ids].float() for layer in scene.trace.tokens]
         if self.tokens == "class":

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import layer_number, on_grid
+from ._tokens import block_number, heat
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class AttentionSink:
     dims: int | tuple[int, ...] = 2
 
     def __call__(self, scene: Scene) -> Heatmap:
-        return Heatmap(on_grid(scene, self.phi(scene, layer_number(scene, self.layer))), by=self)
+        return heat(scene, self.phi(scene, block_number(scene, self.layer)), self)
 
     def phi(self, scene: Scene, layer: int) -> Tensor:
         """(B, prefix + N)."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import layer_number, on_grid
+from ._tokens import block_number, heat
 
 
 @dataclass(frozen=True)
@@ -19,5 +19,5 @@ class TokenNorm:
     layer: int = -1
 
     def __call__(self, scene: Scene) -> Heatmap:
-        tokens = scene.trace.tokens[layer_number(scene, self.layer)]
-        return Heatmap(on_grid(scene, tokens.float().norm(dim=-1)), by=self)
+        tokens = scene.trace.tokens[block_number(scene, self.layer)]
+        return heat(scene, tokens.float().norm(dim=-1), self)

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core import Heatmap
 from ..vit import Scene
 from ._residual import cosine, halves, projected
-from ._tokens import layer_number, on_grid, relevance_of, relevant_reading
+from ._tokens import heat, layer_number, relevance_of, relevant_reading
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class TokenTM:
         relevance = row[:, 0]
         if self.start:
             relevance = relevance * _length(_embedded(scene))
-        return Heatmap(on_grid(scene, relevance), by=self)
+        return heat(scene, relevance, self, layer=self.start_layer)
 
     def weights(self, scene: Scene, layer: int) -> tuple[Tensor, Tensor]:
         """(W of attention, W of the MLP), each (B, N), of one layer."""

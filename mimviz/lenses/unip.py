@@ -47,6 +47,8 @@ class AttentionPatterns:
 
 def mutual_information(attention: Tensor) -> Tensor:
     """(…, N, N), rows summing to 1 → (…): normalized, 1 for a permutation, 0 where all rows are alike."""
+    if (attention < 0).any():
+        raise ValueError("this attention has negative weights (differential attention), so it is no distribution of keys")
     N = attention.shape[-2]
     keys = attention.mean(-2)  # p(k)
     shared = torch.special.entr(keys).sum(-1) - torch.special.entr(attention).sum((-2, -1)) / N  # H(k) − H(k | q)

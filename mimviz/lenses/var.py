@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..vit import Scene
 from ..vit.edit import edited
+from ._tokens import one_grid
 from .sink import AttentionSink
 
 
@@ -44,6 +45,7 @@ class VAR:
     dims: int | tuple[int, ...] = 2
 
     def __call__(self, scene: Scene) -> Redistribution:
+        one_grid(scene, "sinks cannot be followed through its layers")
         layers = len(scene.trace.layers)
         sinks = torch.stack([self.sinks(scene, layer) for layer in range(layers)])
         heads = torch.stack([self._chosen(scene, scene.trace.attention[i], sinks[i]).any(-1) for i in range(layers)])
