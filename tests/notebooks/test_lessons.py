@@ -20,7 +20,10 @@ SMALLER = {
     }
 }
 # Cells that must draw exactly so many pictures.
-DRAWS = {"01_paint_a_mask.ipynb": {"picture": 1, "outcome": 1, "ratios": 1, "error": 1, "contrast": 1, "leak": 1}}
+DRAWS = {
+    "01_paint_a_mask.ipynb": {"picture": 1, "outcome": 1, "ratios": 1, "error": 1, "contrast": 1, "leak": 1},
+    "06_attention.ipynb": {"distance": 1, "show_head": 1, "importance": 1},
+}
 # What cells must say.
 SAYS = {
     "01_paint_a_mask.ipynb": {
@@ -29,7 +32,17 @@ SAYS = {
         "leak": "a model that says nothing gains",
         "exercise": "not yet: random halves are better",
         "answer": "solved!",
-    }
+    },
+    "06_attention.ipynb": {
+        "by_hand": "largest difference to mimviz: 0e+00",
+        "silent": "saw 0 maps in a whole pass",
+        "certificates": "layer 4: exact",
+        "fake": "found out",
+        "heads_out": "the same as before: True",
+        "decoder": "encoder: 192 rows do not exist, 192 patches are hidden",
+        "exercise": "not yet",
+        "answer": "solved!",
+    },
 }
 
 

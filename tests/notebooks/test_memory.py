@@ -1,5 +1,6 @@
-"""A cell that makes a painter, run again and again in a real kernel: nothing may pile up."""
+"""A cell that makes a widget, run again and again in a real kernel: nothing may pile up."""
 
+import pytest
 from jupyter_client.manager import start_new_kernel
 
 from mimviz.lab.lab import environment
@@ -10,35 +11,37 @@ torch.set_num_threads(1)
 def tiny():
     vit = mv.encoder("vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=24, depth=1, num_heads=2)
     return mv.recipes.mae(vit, dim=16, depth=1)
-models, painter = [], None
+models, widget = [], None
 """
 CELL = """
-if painter is not None:
-    painter.close()
+if widget is not None:
+    widget.close()
 mim = tiny()
 models.append(weakref.ref(mim))
-painter = mv.MaskPainter("cat", mim)
-painter.wait()
-painter
+widget = {make}
+widget.wait()
+widget
 """
+MAKES = ("mv.MaskPainter('cat', mim)", "mv.AttentionExplorer(mim, 'cat')")
 COUNT = """
 import threading
-painter.close()
+widget.close()
 del mim
 gc.collect()
 alive = sum(model() is not None for model in models)
 engines = sum(thread.name.startswith("mimviz") for thread in threading.enumerate())
-live = sum(isinstance(widget, mv.MaskPainter) for widget in ipywidgets.Widget.widgets.values())
+live = sum(isinstance(each, type(widget)) for each in ipywidgets.Widget.widgets.values())
 assert len(models) == 50, len(models)
 assert (alive, engines, live) == (0, 0, 0), f"{alive} models, {engines} threads, {live} widgets"
 """
 
 
-def test_fifty_runs_of_a_cell_leave_no_widget_no_model_and_no_thread(tmp_path, monkeypatch):
+@pytest.mark.parametrize("make", MAKES, ids=lambda make: make[3:].partition("(")[0])
+def test_fifty_runs_of_a_cell_leave_no_widget_no_model_and_no_thread(tmp_path, monkeypatch, make):
     monkeypatch.setenv("JUPYTER_PATH", environment(tmp_path, "")["JUPYTER_PATH"])  # this very Python
     manager, client = start_new_kernel(kernel_name="python3")
     try:
-        for code in [SETUP, *[CELL] * 50, COUNT]:
+        for code in [SETUP, *[CELL.format(make=make)] * 50, COUNT]:
             reply = client.execute_interactive(code, timeout=120, output_hook=lambda message: None)["content"]
             assert reply["status"] == "ok", f"{reply['ename']}: {reply['evalue']}"
     finally:

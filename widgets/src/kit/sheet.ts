@@ -106,5 +106,5 @@ export function massSet(values: Float32Array, share: number): number[] {
 /** A weight in few letters. */
 export function weight(value: number): string {
   if (value === 0) return "0";
-  return value >= 0.01 ? value.toFixed(3) : value.toExponential(1).replace("e-", "e−");
+  return value >= 0.001 ? value.toPrecision(3) : value.toExponential(1).replace("e-", "e−");
 }

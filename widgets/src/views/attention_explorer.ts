@@ -148,6 +148,7 @@ class AttentionExplorer {
     const statistics = session.stacks.map((_, side) => session.statistic(side, settings.statistic));
     look.order = session.stacks.map((stack, side) => sortHeads(stack, settings.sorted ? statistics[side]! : null));
     const problem = readProblem(this.model.get("problem"));
+    this.root.classList.toggle("is-failed", problem !== null);
     this.heads.draw(problem ? "no result" : session.sides.length ? "fetching the layer …" : "computing …");
     this.query.draw(this.picture);
     setText(this.caption, `Layer ${session.layer + 1} of ${session.depth} · from ${saidOf(session.token)}`);

@@ -67,5 +67,5 @@ test("the fewest patches that hold a share of the mass", () => {
 });
 
 test("weights in few letters", () => {
-  expect([0, 0.5, 0.012, 0.00042].map(weight)).toEqual(["0", "0.500", "0.012", "4.2e−4"]);
+  expect([0, 0.5, 0.01234, 0.00042].map(weight)).toEqual(["0", "0.500", "0.0123", "4.2e−4"]);
 });

@@ -32,7 +32,7 @@ describe("what opens", () => {
     expect(find(".mv-state").textContent).toBe("exact");
     expect(find(".mv-parts").textContent).toContain("vit 0 · cpu");
     expect(shown()[0]!.querySelector(".mv-value")!.textContent).toBe("patches 0.500 · CLS 0.500");
-    expect(shown()[0]!.querySelector(".mv-bar")!.textContent).toBe("0.0500.350");
+    expect(shown()[0]!.querySelector(".mv-bar")!.textContent).toBe("0.05000.350");
     expect(find("[data-overview]").getAttribute("aria-label")).toContain("2 layers");
   });
 
@@ -86,7 +86,7 @@ describe("hovering", () => {
     at("pointermove", "query", 0, 0);
     at("pointermove", "head-0-0", 1, 1);
     await settle();
-    expect(shown()[0]!.querySelector(".mv-value")!.textContent).toMatch(/^row 2, col 2: 0\.050 ± \d\.\de−\d$/);
+    expect(shown()[0]!.querySelector(".mv-value")!.textContent).toMatch(/^row 2, col 2: 0\.0500 ± \d\.\de−\d$/);
   });
 
   test("a click keeps a token; a chip is a token too, and so is a patch of a head", async () => {
@@ -134,10 +134,10 @@ describe("looks", () => {
     click("max");
     await settle();
     expect(shown()).toHaveLength(1);
-    expect(shown()[0]!.querySelector(".mv-bar")!.textContent).toBe("0.0500.350");
+    expect(shown()[0]!.querySelector(".mv-bar")!.textContent).toBe("0.05000.350");
     click("mean");
     await settle();
-    expect(shown()[0]!.querySelector(".mv-bar")!.textContent).toBe("0.0500.200");
+    expect(shown()[0]!.querySelector(".mv-bar")!.textContent).toBe("0.05000.200");
     click("all");
     await settle();
     all(".mv-name")[1]!.click();
@@ -176,7 +176,8 @@ describe("looks", () => {
     expect(model.last).toEqual({ part: "decoder", layer: -1 });
     await settle();
     expect(find('[data-action="out"]').getAttribute("aria-disabled")).toBe("true");
-    all(".mv-heat .mv-toggle")[0]!.click();
+    expect(all(".mv-heat .mv-toggle").every((button) => button.hidden)).toBe(true);
+    click("out");
     expect(model.get("edits")).toEqual({});
   });
 });
