@@ -28,12 +28,16 @@ from .input_x_gradient import InputXGradient
 from .integrated_gradients import IntegratedGradients
 from .layer_cam import LayerCAM
 from .legrad import LeGrad
+from .lrp import LRP
+from .norm_grad import NormGrad
 from .occlusion import Occlusion
 from .offset_heads import OffsetHeads as OffsetHeads
 from .overfocus import Diversification as Diversification
 from .overfocus import Overfocus
+from .regional import RegionalMultiScale
 from .rise import RISE
 from .rollout import Rollout
+from .salient_relevance import SalientRelevance
 from .score_cam import ScoreCAM
 from .similarity import LayerSimilarity as LayerSimilarity
 from .sink import AttentionSink
@@ -50,7 +54,8 @@ __all__ = [
     "TokenNorm", "AttentionSink", "Overfocus",
     "Gradient", "InputXGradient", "IntegratedGradients", "SmoothGrad", "VarGrad", "SmoothGradSquared", "GradientSHAP",
     "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution", "GradCAM", "GradCAMPlusPlus",
-    "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM", "RISE", "GuidedIG", "BlurIG", "XRAI", "FullGrad",
+    "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM", "RISE", "GuidedIG", "BlurIG", "XRAI", "FullGrad", "NormGrad",
+    "RegionalMultiScale", "LRP", "SalientRelevance",
 ]  # fmt: skip
 
 DIAGNOSTICS = [

@@ -75,6 +75,14 @@ def feature(scene: Scene, layer: int | None = None) -> Feature:
     return Feature(index, output, layout, maps[0], maps[1], score.detach())
 
 
+def choose(scene: Scene) -> None:
+    """Fixes what a scene with named classes asks for, without the pass that an unnamed one needs."""
+    if "_scorer" not in vars(scene) and scene.target is not None and not callable(scene.target):
+        scene.__dict__["_scorer"] = scorer(
+            scene.model, scene.target, scene.images
+        )  # of the logits, only their number is read
+
+
 def _asked(scene: Scene, logits: Tensor) -> Callable[[Any], Tensor]:
     """The scene's score, chosen by these logits where it is not chosen yet: a pass less."""
     if "_scorer" not in vars(scene):
