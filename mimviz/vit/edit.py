@@ -36,6 +36,8 @@ def changes_of(module: nn.Module) -> tuple[Change, ...]:
 
 def changes_in(model: nn.Module) -> dict[nn.Module, tuple[Change, ...]]:
     """What is being done to each of its attention modules right now."""
+    if not _active:
+        return {}
     return {module: changes_of(module) for module in model.modules() if module in _active}
 
 
@@ -43,7 +45,7 @@ def changes_in(model: nn.Module) -> dict[nn.Module, tuple[Change, ...]]:
 def as_edited(model: nn.Module, then: Mapping[nn.Module, tuple[Change, ...]]) -> Iterator[None]:
     """Inside, the model is edited as it was when `then` was taken, whatever is done to it now."""
     with ExitStack() as undo:
-        for module in model.modules():
+        for module in model.modules() if _active or then else ():
             if changes_of(module) != then.get(module, ()):
                 undo.enter_context(_with(module, list(then.get(module, ()))))
         yield

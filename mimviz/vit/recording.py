@@ -23,18 +23,15 @@ from .trace import Trace
 def recording(model: nn.Module, anatomy: Anatomy, *, layers: Collection[int] | None = None) -> Iterator[Trace]:
     """A Trace that fills itself while `model` runs once inside, in this thread; of some `layers` alone, all unless told."""
     trace = Trace(anatomy)
-    changing = any(getattr(module, "inplace", False) for module in model.modules())
+    modules = list(model.named_modules())
+    changing = any(getattr(module, "inplace", False) for _, module in modules)
+    poolings = [name for name, module in modules if isinstance(module, AttentionPoolLatent)]
     with ExitStack() as hooks:
-        names = [*attentions(model, anatomy), *_poolings(model)]
-        for index, name in enumerate(names):
+        for index, name in enumerate((*attentions(model, anatomy), *poolings)):
             _attention(model, name, trace, hooks, kept=layers is None or index in layers)
         for index in range(len(anatomy.blocks)):
             _block(model, index, trace, hooks, changing=changing, kept=layers is None or index in layers)
         yield trace
-
-
-def _poolings(model: nn.Module) -> list[str]:
-    return [name for name, module in model.named_modules() if isinstance(module, AttentionPoolLatent)]
 
 
 def _here(hook: Callable) -> Callable:

@@ -43,7 +43,7 @@ class Scene:
     ):
         self.model = model
         self.subject: Subject = subject(model, mask, count=_count(pictures), size=_size(pictures))
-        self.pictures, self.images = _opened(pictures, self.anatomy, next(model.parameters()))
+        self.images, self._shown = _opened(pictures, self.anatomy, next(model.parameters()))
         self.target = target
         self._edits = changes_in(model)
         self._layers = None if layers is None else _numbers(layers, len(self.anatomy.blocks))
@@ -60,6 +60,14 @@ class Scene:
     def prefix(self) -> int:
         """Tokens in front of the patches."""
         return self.anatomy.prefix
+
+    @cached_property
+    def pictures(self) -> list[Picture]:
+        """As people see them, cut to what the model takes."""
+        if self._shown is not None:
+            return self._shown
+        mean, std = self.anatomy.mean, self.anatomy.std
+        return [Picture.from_tensor(each, mean=mean, std=std) for each in self.images]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -212,21 +220,20 @@ def _size(pictures: Any) -> tuple[int, int] | None:
     return (pictures.shape[2], pictures.shape[3]) if _normalized(pictures) else None
 
 
-def _opened(pictures: Any, parts: Anatomy, weights: Tensor) -> tuple[list[Picture], Tensor]:
-    """Pictures as people see them and as the model takes them: (B, 3, H, W), normalized, on its device."""
+def _opened(pictures: Any, parts: Anatomy, weights: Tensor) -> tuple[Tensor, list[Picture] | None]:
+    """Pictures as the model takes them, (B, 3, H, W), normalized, on its device; and as people see them, where they came so."""
     from ..data import image
 
     height, width = parts.size
     if _normalized(pictures):
         if tuple(pictures.shape[1:]) != (3, height, width):
             raise ValueError(f"pictures are {tuple(pictures.shape)}, but (B, 3, {height}, {width}) is wanted")
-        shown = [Picture.from_tensor(each, mean=parts.mean, std=parts.std) for each in pictures]
-        return shown, _usable(pictures.to(weights))
+        return _usable(pictures.to(weights)), None
     many = list(pictures) if isinstance(pictures, (list, tuple)) or getattr(pictures, "ndim", 0) == 4 else [pictures]
     opened = [each if isinstance(each, Picture) else image(each) for each in many]
     shown = [each.fit(height, width) for each in opened]
     images = torch.cat([each.tensor(mean=parts.mean, std=parts.std) for each in shown]).to(weights)
-    return shown, _usable(images)
+    return _usable(images), shown
 
 
 def _usable(images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from timm.models.convit import GPSA, MHSA
 from torch import Tensor
 
-from .mixing import ALL, Heads, Mixing, Rows, part
+from .mixing import ALL, Heads, Mixing, Rows, part, softmax
 from .reader import Reader
 
 
@@ -25,7 +25,7 @@ class Gated(Mixing):
 
     def content(self, rows: Rows = ALL, heads: Heads = ALL) -> Tensor:
         """(B, heads, R, N): what the patches' likeness alone would attend to."""
-        return torch.softmax(self._scores(rows, heads), dim=-1)
+        return softmax(self._scores(rows, heads))
 
     def positional(self, rows: Rows = ALL, heads: Heads = ALL) -> Tensor:
         """(1, heads, R, N): what the relative positions alone would attend to; the same for every picture."""

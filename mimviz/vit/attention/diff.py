@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from timm.layers.diff_attention import DiffAttention
 from torch import Tensor, nn
 
-from .mixing import Heads, Mixing, Rows, part
+from .mixing import Heads, Mixing, Rows, part, softmax
 from .plain import masked
 from .reader import Reader
 
@@ -28,7 +27,7 @@ class Difference(Mixing):
         scores = (q * self.scale) @ k.transpose(-2, -1)  # (B, heads, 2, R, N)
         if self.bias is not None:
             scores = scores + part(self.bias, rows, heads)[..., None, :, :]
-        first, second = torch.softmax(scores, dim=-1).unbind(2)
+        first, second = softmax(scores).unbind(2)
         return first - self.less * second
 
     def split(self, mixed: Tensor) -> Tensor:

@@ -62,13 +62,19 @@ class Mixing:
     # --- inside ---
 
     def _made(self, rows: Rows, heads: Heads) -> Tensor:
-        return torch.softmax(self._scores(rows, heads), dim=-1)
+        return softmax(self._scores(rows, heads))
 
     def _scores(self, rows: Rows, heads: Heads) -> Tensor:
         scale = self.scale[heads] if isinstance(self.scale, Tensor) and self.scale.ndim else self.scale
         q, k = self.q[:, heads][:, :, rows], self.k[:, heads].transpose(-2, -1)
         scores = (q @ k) * scale if self.late else (q * scale) @ k  # (B, heads, R, K)
         return scores if self.bias is None else scores + part(self.bias, rows, heads)
+
+
+def softmax(scores: Tensor) -> Tensor:
+    """Over the keys; in place where that is allowed, as fresh memory for every map costs more than the exponentials."""
+    own = scores.device.type == "cpu" and not scores.requires_grad
+    return torch.softmax(scores, dim=-1, out=scores) if own else torch.softmax(scores, dim=-1)
 
 
 def part(bias: Tensor, rows: Rows, heads: Heads) -> Tensor:
