@@ -31,7 +31,7 @@ describe("what opens", () => {
     expect([brightest("head-0-0"), brightest("head-0-1")]).toEqual([1, 2]);
     expect(find(".mv-state").textContent).toBe("exact");
     expect(find(".mv-parts").textContent).toContain("vit 0 · cpu");
-    expect(shown()[0]!.querySelector(".mv-value")!.textContent).toBe("patches 0.500 · CLS 0.500");
+    expect(shown()[0]!.querySelector(".mv-value")!.textContent).toBe("CLS 0.500");
     expect(shown()[0]!.querySelector(".mv-bar")!.textContent).toBe("0.05000.350");
     expect(find("[data-overview]").getAttribute("aria-label")).toContain("2 layers");
   });
@@ -81,12 +81,12 @@ describe("hovering", () => {
     const { at, shown, model } = mount();
     await settle();
     at("pointermove", "head-0-0", 0, 1);
-    expect(shown()[0]!.querySelector(".mv-value")!.textContent).toBe("row 1, col 2: 0.3500");
+    expect(shown()[0]!.querySelector(".mv-value")!.textContent).toBe("1,2: 0.3500");
     model.push({ sheet: sheet(1), sheet_info: { ...what, layer: 1, row: "" } });
     at("pointermove", "query", 0, 0);
     at("pointermove", "head-0-0", 1, 1);
     await settle();
-    expect(shown()[0]!.querySelector(".mv-value")!.textContent).toMatch(/^row 2, col 2: 0\.0500 ± \d\.\de−\d$/);
+    expect(shown()[0]!.querySelector(".mv-value")!.textContent).toMatch(/^2,2: 0\.0500 ± \d\.\de−\d$/);
   });
 
   test("a click keeps a token; a chip is a token too, and so is a patch of a head", async () => {

@@ -30,6 +30,7 @@ export function slider(word: string, label: string, hint: string, span: Span, si
   };
   listen(range, "input", () => read(range), signal);
   listen(entry, "change", () => read(entry), signal);
+  listen(entry, "keydown", (event) => event.key === "Enter" && read(entry), signal);
   const root = h("label", { class: "mv-field" }, h("span", {}, word), range, entry);
   const limit = (max: number) => {
     range.max = entry.max = String(max);

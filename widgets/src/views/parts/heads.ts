@@ -120,14 +120,14 @@ export class Heads {
     const { session, look } = this;
     const query = patchOf(session.token);
     const out = session.knockouts.tokens.flatMap((token) => patchOf(token) ?? []);
-    for (const { panel, row, shape, known } of this.live) {
+    for (const { panel, row, shape, known, side } of this.live) {
       const local = (patch: Patch | null) => (patch ? across(session.reference, patch, shape) : null);
       const contour = row ? massSet(row.patches, look.mass) : [];
       panel.mark({
         grid: shape, mask: this.hidden(shape), strong: true, ring: local(this.ring), brush: [],
         contour: contour.length ? contour : undefined, query: local(query), out: out.map((patch) => local(patch)!),
       });
-      panel.say(known ? this.say(row, shape, local(this.ring)) : "");
+      panel.say(known ? this.say(row, shape, local(this.ring), session.stacks[side]?.front ?? []) : "");
     }
   }
 
@@ -187,17 +187,18 @@ export class Heads {
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   }
 
-  private say(row: Row | null, shape: LayerShape, ring: Patch | null): string {
+  private say(row: Row | null, shape: LayerShape, ring: Patch | null, front: string[]): string {
     if (!row) return "";
     if (!ring) {
-      const { front } = this.session.reference;
-      const [cls, reg] = [false, true].map((register) => row.front.filter((_, i) => front[i]?.startsWith("reg") === register)) as [Float32Array, Float32Array];
-      const part = (word: string, values: Float32Array) => (values.length ? ` · ${word} ${weight(total(values))}` : "");
       if (isFlat(rangeOf(row.patches))) return `flat: every patch gets ${weight(row.patches[0] ?? 0)}`;
-      return `patches ${weight(total(row.patches))}${part("CLS", cls)}${part("registers", reg)}`;
+      const sum = (word: string, register: boolean) => {
+        const some = row.front.filter((_, i) => front[i]?.startsWith("reg") === register);
+        return some.length ? [`${word} ${weight(total(some))}`] : [];
+      };
+      return [...sum("CLS", false), ...sum("registers", true)].join(" · ") || `patches ${weight(total(row.patches))}`;
     }
     const value = row.patches[indexOf(shape, ring)] ?? 0;
-    const place = `row ${ring.row + 1}, col ${ring.col + 1}:`;
+    const place = `${ring.row + 1},${ring.col + 1}:`;
     return row.exact ? `${place} ${value && value.toPrecision(4)}` : `${place} ${weight(value)} ± ${weight(halfStep(value, rangeOf(row.patches)!))}`;
   }
 
