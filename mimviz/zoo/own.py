@@ -88,7 +88,7 @@ def read_vit(path: str | Path) -> Any:
             raise ValueError(f"{path} holds a {name!r}, which this version of timm does not know: update timm?")
         model: Any = timm.create_model(name, **options)
         model.name, model.card, model.classes = str(card.get("name", path.stem)), card, classes
-        model.built = name, header["options"]
+        model.built = name, options
         model.pretrained_cfg = {**model.pretrained_cfg, **{key: config[key] for key in CONFIG if key in config}}
     except (TypeError, AttributeError, KeyError, RuntimeError) as err:
         raise ValueError(
@@ -153,7 +153,7 @@ def _harmless(options: Any, path: Path) -> dict[str, Any]:
     """timm's keywords out of a file's header, without those that would make timm open or download something else."""
     if odd := sorted({"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"} & set(options)):
         raise ValueError(f"{path} asks timm for {odd[0]}, which could open any file: nothing was loaded")
-    return {**options, "pretrained": False}  # the weights are in this file
+    return {key: value for key, value in options.items() if key != "pretrained"}  # the weights are in this file
 
 
 def _built(header: Any, path: Path) -> tuple[MaskedModel, dict, Sentence]:
