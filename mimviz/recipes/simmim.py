@@ -19,7 +19,7 @@ def simmim(encoder: Encoder, *, ratio=0.6, unit=2) -> MaskedModel:
     """unit: side of a hidden square in patches (the paper's 32 pixels are 2 patches of 16)."""
     target = Pixels(encoder.grid, normalize=False)
     decoder = Linear(encoder.width, target.width, prefix=encoder.prefix)
-    how = MaskToken(encoder.width)
+    how = MaskToken(encoder.content_width)
     return MaskedModel(
         encoder, where=Units(ratio, unit), how=how, target=target, decoder=decoder, loss=absolute, name="simmim"
     )
