@@ -23,6 +23,15 @@ class Fold:
     def __call__(self, stream: Tensor) -> Tensor:
         return self.scaled(torch.einsum("bq,bqc->bc", self.weights, stream))
 
+    def taken(self, scene: Scene, layer: int) -> Tensor:
+        """(B, heads, N): how much of each token every head of a layer brings to what the head reads, before gain."""
+        ids = self.weights.any(0).nonzero()[:, 0]
+        return torch.einsum("bq,bhqn->bhn", self.weights[:, ids], scene.trace.rows(layer, ids).float())
+
+    def shared(self, bias: Tensor, *, parts: int) -> Tensor:
+        """(B, 1, 1, C): a bias (C,) that all tokens get, as it is read, in so many parts."""
+        return self.weights.sum(1)[:, None, None, None] * bias / parts
+
     def scaled(self, term: Tensor, *, parts: int = 1) -> Tensor:
         shift = self.shift.reshape(len(term), *(1,) * (term.ndim - 2), -1)
         return term * self.gain + shift / parts

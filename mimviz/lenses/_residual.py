@@ -44,29 +44,22 @@ def scaled(block: Any, added: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def written(scene: Scene, layer: int) -> Tensor:
-    """(B, heads, N, C): what head h adds to the stream of a token that attends to token i alone, without the bias."""
-    entry, module = scene.trace.layers[layer], scene.trace.layers[layer].module
+def writing(scene: Scene, layer: int) -> tuple[Tensor, Tensor]:
+    """((heads, d, C), (C,)): what one unit of each channel of each head's A · V adds to the stream, and what the bias adds."""
+    module = scene.trace.layers[layer].module
     norm, project = getattr(module, "norm", None), getattr(module, "proj", None)
     if not isinstance(project, nn.Linear) or (isinstance(norm, nn.Module) and not isinstance(norm, nn.Identity)):
         raise TypeError(f"{type(module).__name__} does not end in one linear projection, so heads cannot be told apart")
-    values = entry.mixing.v  # (B, heads, N, d)
-    weights = project.weight.T.reshape(values.shape[1], values.shape[-1], -1)  # (heads, d, C)
     block: Any = scene.subject.vit.get_submodule(scene.anatomy.blocks[layer])
-    return scaled(block, torch.einsum("bhnd,hdc->bhnc", values, weights))
+    bias = project.bias if project.bias is not None else project.weight.new_zeros(project.out_features)
+    heads = scene.trace.layers[layer].mixing.v.shape[1]
+    return scaled(block, project.weight.T).unflatten(0, (heads, -1)), scaled(block, bias)
 
 
 def projected(scene: Scene, layer: int) -> Tensor:
     """(B, N, C): every token's own value, through the projection, without the bias: what it would give at full attention."""
-    return written(scene, layer).sum(1)
-
-
-def bias_written(scene: Scene, layer: int) -> Tensor:
-    """(C,): what the projection's bias adds to the stream."""
-    project: Any = scene.trace.layers[layer].module.proj
-    block: Any = scene.subject.vit.get_submodule(scene.anatomy.blocks[layer])
-    bias = project.bias if project.bias is not None else project.weight.new_zeros(project.out_features)
-    return scaled(block, bias.detach())
+    values = scene.trace.layers[layer].mixing.v.transpose(1, 2).flatten(2)  # (B, N, heads · d)
+    return values @ writing(scene, layer)[0].flatten(0, 1)
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:

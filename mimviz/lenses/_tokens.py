@@ -86,7 +86,7 @@ def attention_of(scene: Scene, layer: int) -> Tensor:
 
 def relevance_of(scene: Scene, layer: int) -> Tensor:
     """(B, prefix + N, prefix + N): the mean over heads of (∇A ⊙ A)⁺, for the target's score (Chefer et al., equation 5)."""
-    raising = (scene.trace.attention_grad[layer] * scene.trace.attention[layer]).float().clamp_min_(0).mean(1)
+    raising = scene.trace.attention_grad[layer].mul_(scene.trace.attention[layer]).clamp_min_(0).float().mean(1)
     return _joined(scene, seen(scene, raising), alone=0.0)
 
 

@@ -7,7 +7,6 @@ yossigandelsman/clip_prs: biases and the norm's shift are shared out evenly, a l
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +16,8 @@ from torch import Tensor, nn
 from ..core import Heatmap
 from ..vit import Scene
 from ._fold import Fold, folded
-from ._residual import bias_written, halves, written
-from ._tokens import asked_classes, heat
+from ._residual import halves, writing
+from ._tokens import asked_classes, heat, layer_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +28,11 @@ class Decomposition:
     """
 
     scene: Scene
+    fold: Fold
     output: Tensor
     start: Tensor
     mlps: Tensor
     heads: Tensor
-    patches: Callable[[int], Tensor]
 
     @property
     def error(self) -> float:
@@ -41,36 +40,55 @@ class Decomposition:
         total = self.start + self.mlps.sum(1) + self.heads.sum((1, 2))
         return float((total - self.output).abs().max() / self.output.abs().max())
 
-    def toward(self, direction: Tensor) -> Tensor:
-        """(B, layers, heads, tokens): what each head takes from each token along `direction` (D,) or (B, D)."""
-        along = direction.expand(len(self.output), -1).to(self.output)
-        return torch.stack([torch.einsum("bhnd,bd->bhn", self.patches(i), along) for i in range(self.heads.shape[1])], 1)
+    @torch.no_grad()
+    def patches(self, layer: int) -> Tensor:
+        taken, (weights, bias) = self.fold.taken(self.scene, layer), writing(self.scene, layer)
+        H, N = taken.shape[1:]
+        terms = torch.einsum("bhn,bhnd,hdc->bhnc", taken, self.scene.trace.layers[layer].mixing.v, weights)
+        return self.fold.scaled(terms + self.fold.shared(bias, parts=H * N), parts=H * N)
 
 
 @dataclass(frozen=True)
 class Decompose:
     """Takes the features of a ViT apart, exactly: its class token's, or the mean of its patches' where it pools them."""
 
+    @torch.no_grad()
     def __call__(self, scene: Scene) -> Decomposition:
-        with torch.no_grad():
-            count = len(scene.anatomy.blocks)
-            fold = folded(scene, shares=2 * count + 1)
-            parts = [halves(scene, layer) for layer in range(count)]
-            start = fold(parts[0][0])
-            mlps = torch.stack([fold(mlp) for _, _, mlp in parts], 1)
-            heads = torch.stack([self._terms(scene, layer, fold).sum(2) for layer in range(count)], 1)
-            terms = torch.no_grad()(lambda layer: self._terms(scene, layer, fold))
-            model: Any = scene.subject.vit
-            output = model.forward_head(model.norm(scene.trace.tokens[-1]), pre_logits=True)
-        return Decomposition(scene, output, start, mlps, heads, terms)
+        count = len(scene.anatomy.blocks)
+        fold = folded(scene, shares=2 * count + 1)
+        parts = [halves(scene, layer) for layer in range(count)]
+        mlps = torch.stack([fold(mlp) for _, _, mlp in parts], 1)
+        heads = torch.stack([self._heads(scene, layer, fold) for layer in range(count)], 1)
+        model: Any = scene.subject.vit
+        output = model.forward_head(model.norm(scene.trace.tokens[-1]), pre_logits=True)
+        return Decomposition(scene, fold, output, fold(parts[0][0]), mlps, heads)
 
-    def _terms(self, scene: Scene, layer: int, fold: Fold) -> Tensor:
-        """(B, heads, tokens, D)."""
-        attention, values = scene.trace.attention[layer], written(scene, layer)  # (B, heads, N, N), (B, heads, N, C)
-        H, N = values.shape[1:3]
-        taken = torch.einsum("bq,bhqn->bhn", fold.weights, attention)[..., None] * values
-        bias = fold.weights.sum(1)[:, None, None, None] * bias_written(scene, layer) / (H * N)
-        return fold.scaled(taken + bias, parts=H * N)
+    def _heads(self, scene: Scene, layer: int, fold: Fold) -> Tensor:
+        """(B, heads, D)."""
+        taken, (weights, bias) = fold.taken(scene, layer), writing(scene, layer)
+        mixed = torch.einsum("bhn,bhnd->bhd", taken, scene.trace.layers[layer].mixing.v)
+        terms = torch.einsum("bhd,hdc->bhc", mixed, weights)
+        return fold.scaled(terms + fold.shared(bias, parts=taken.shape[1])[:, 0], parts=taken.shape[1])
+
+
+@torch.no_grad()
+def toward(scene: Scene, direction: Tensor, *, start_layer: int = 0) -> Tensor:
+    """(B, layers, heads, tokens): what each head takes from each token along `direction` (D,) or (B, D) of the features.
+
+    The same as `Decomposition.patches(layer) @ direction`, without the features in between.
+    """
+    count = len(scene.anatomy.blocks)
+    fold, found = folded(scene, shares=2 * count + 1), []
+    along = direction.expand(len(scene), -1).to(scene.images) * fold.gain  # (B, C)
+    for layer in range(start_layer, count):
+        halves(scene, layer)  # says why, where heads do not add to one stream
+        taken, (weights, bias) = fold.taken(scene, layer), writing(scene, layer)
+        shares = taken.shape[1] * taken.shape[2]
+        asked = torch.einsum("hdc,bc->bhd", weights, along)
+        of_all = (fold.shared(bias, parts=shares)[:, 0, 0] * along).sum(1) + (fold.shift * direction).sum(1) / shares
+        values = torch.einsum("bhnd,bhd->bhn", scene.trace.layers[layer].mixing.v, asked)
+        found.append(taken * values + of_all[:, None, None])
+    return torch.stack(found, 1)
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,7 @@ class DirectEffect:
 
     def __call__(self, scene: Scene) -> Heatmap:
         direction = class_directions(scene)[asked_classes(scene)]  # (B, D)
-        found = Decompose()(scene).toward(direction)[:, self.start_layer :]
+        found = toward(scene, direction, start_layer=layer_number(scene, self.start_layer))
         return heat(scene, found.sum((1, 2)), self, signed=True)
 
 

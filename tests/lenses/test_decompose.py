@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mimviz.lenses import Decompose, DirectEffect, TextSpan
-from mimviz.lenses.decompose import class_directions
+from mimviz.lenses.decompose import class_directions, toward
 from mimviz.lenses.textspan import mean_ablated
 
 from .planted import TARGET, planted_scene
@@ -31,8 +31,12 @@ def test_terms_sum_to_the_encoders_output(keywords):
         torch.testing.assert_close(terms.output, vit.forward_head(vit.forward_features(scene.images), pre_logits=True))
     torch.testing.assert_close(terms.start + terms.mlps.sum(1) + terms.heads.sum((1, 2)), terms.output, atol=1e-4, rtol=1e-4)
     assert terms.error < 1e-4
+    direction = torch.randn(2, terms.output.shape[1], generator=torch.Generator().manual_seed(2))
+    along = toward(scene, direction)
     for layer in range(3):
-        torch.testing.assert_close(terms.patches(layer).sum(2), terms.heads[:, layer])
+        torch.testing.assert_close(terms.patches(layer).sum(2), terms.heads[:, layer], atol=1e-5, rtol=1e-4)
+        expected = torch.einsum("bhnd,bd->bhn", terms.patches(layer), direction)
+        torch.testing.assert_close(along[:, layer], expected, atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
@@ -81,10 +85,10 @@ def test_direct_effect_is_the_heads_part_of_the_logit():
 
 def test_the_planted_head_is_found():
     scene = planted_scene()
-    toward = Decompose()(scene).toward(class_directions(scene)[TARGET])  # (1, layers, heads, tokens)
-    layer, head, token = divmod(int(toward.flatten(1).argmax()), 2 * 17)[0], *divmod(int(toward.argmax()) % 34, 17)
+    found = toward(scene, class_directions(scene)[TARGET])  # (1, layers, heads, tokens)
+    layer, head, token = (int(i) for i in torch.unravel_index(found[0].argmax(), found.shape[1:]))
     assert (head, token) == (0, 1 + 6), "head 0 was made to read red, and patch 6 is red"
-    assert toward[0, :, 1].abs().max() < 0.05 * toward[0, layer, head, token]
+    assert found[0, :, 1].abs().max() < 0.05 * found[0, layer, head, token]
 
 
 def test_late_heads_alone_tell_the_class_of_planted_pictures():
