@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..vit import Certificate
 from .attention_bytes import encode
 from .attention_side import Edits, Side
 from .attention_stack import Stack
@@ -82,7 +81,8 @@ class Look:
                 turn.share(self.sheet(layer))
         if told.statistics != (self.version, self.part) and not self._weigh(turn):
             return None
-        return None if turn.stale() else {"report": self.report(certificate=self.certificate())}
+        certificate = self.certificate(turn)
+        return {"report": self.report(certificate=certificate)} if certificate else None
 
     # --- answers, each a dictionary of traits ---
 
@@ -123,16 +123,20 @@ class Look:
         ]
         return {"statistics": b"".join(data), "statistics_info": {**self._what, "names": names}}
 
-    def certificate(self) -> dict[str, Any]:
-        """The worst of all layers of all models."""
-        all_ = [stack.trace.certificate for stack in self.stacks]
-        worst: Certificate = max(all_, key=lambda each: (not each.exact, each.error / max(each.scale, 1e-12)))
+    def certificate(self, turn: Turn) -> dict[str, Any]:
+        """The worst of all layers of all models; {} where somebody asks something newer in between."""
+        layers = [layer for stack in self.stacks for layer in stack.trace.layers]
+        for layer in layers:
+            if turn.stale():
+                return {}
+            layer.certificate  # noqa: B018  # which the layer remembers
+        worst = max((layer.certificate for layer in layers), key=lambda each: each.relative / each.tolerance)
         return {
             "exact": worst.exact,
             "error": finite(worst.error),
             "scale": finite(worst.scale),
             "name": worst.name,
-            "layers": sum(len(stack.shapes) for stack in self.stacks),
+            "layers": len(layers),
         }
 
     def report(self, *, certificate: dict | None = None) -> dict[str, Any]:
@@ -173,10 +177,10 @@ class Look:
             del found[key]
         for side, stack in enumerate(self.stacks):
             for layer in range(len(stack.shapes)):
-                if turn.stale():
-                    return False
                 key = self.version, self.part, side, layer
-                if key not in found:
-                    found[key] = stack.statistics(layer)
+                made = found.get(key) or stack.statistics(layer, turn.stale)
+                if not made:
+                    return False
+                found[key] = made
         turn.share(self.statistics())
         return True

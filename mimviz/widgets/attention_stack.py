@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -90,7 +90,7 @@ class Stack:
         shape = self.shapes[layer]
         return self.row(layer, token)[:, 0, shape.front :].reshape(shape.heads, shape.rows, shape.cols)
 
-    def statistics(self, layer: int) -> dict[str, np.ndarray]:
+    def statistics(self, layer: int, stale: Callable[[], bool] = bool) -> dict[str, np.ndarray]:
         """See `head_statistics`."""
         shape = self.shapes[layer]
         cls = tuple(i for i, name in enumerate(self.front[: shape.front]) if not name.startswith("reg"))
@@ -104,6 +104,7 @@ class Stack:
             self._middles(shape.front, shape.rows, shape.cols),
             cls=cls,
             registers=tuple(set(range(shape.front)) - set(cls)),
+            stale=stale,
         )
 
     def describe(self) -> dict[str, Any]:

@@ -18,12 +18,13 @@ def head_statistics(
     *,
     cls: tuple[int, ...],
     registers: tuple[int, ...],
+    stale: Callable[[], bool] = bool,
 ) -> dict[str, np.ndarray]:
     """The statistics of every head of one layer, each (heads,), averaged over queries (every second, third … one where
     there are more than 512).
 
     rows(ids) gives the attention (heads, R, keys) of the tokens `ids`, of which there are `queries`; `query_at` and `key_at`
-    (tokens, 2) are the middles of the patches in pixels, NaN for tokens that are none.
+    (tokens, 2) are the middles of the patches in pixels, NaN for tokens that are none. As soon as `stale()`, it gives up: {}.
 
     - entropy: −Σ a ln a over all keys, in nats, from 0 (one token) to ln N (all alike).
     - distance: Σ a d / Σ a over patches, in pixels, from patch queries (Dosovitskiy et al., ICLR 2021, appendix D.7, with the
@@ -34,6 +35,8 @@ def head_statistics(
     placed = ~np.isnan(key_at[:, 0])
     queries = queries[:: -(-len(queries) // MOST)]
     for start in range(0, len(queries), CHUNK):
+        if stale():
+            return {}
         ids = queries[start : start + CHUNK]
         a = rows(ids)  # (heads, R, keys)
         made["entropy"].append(-(a * np.log(np.where(a > 0, a, 1))).sum(-1))
