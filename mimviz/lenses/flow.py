@@ -21,7 +21,7 @@ from ._tokens import attention_of, fused, heat, reading
 from .rollout import with_residual
 
 UNIT = 2**24  # capacities are whole numbers in SciPy: 1 becomes this many
-BOUND = 4_000_000  # patches · pipes
+BOUND = 100_000_000  # patches · pipes, about 5 s of one core for a picture
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Flow:
     """(B, rows, cols): the largest flow 0..1 from each patch, through all layers, to what the head reads.
 
     merge: side in patches of squares that are taken as one node: attention to a square is the sum, attention from it the mean.
-    Exact (to 1e-5) with merge=1. The work grows with patches · tokens² · layers and is refused above a bound, which is reached at
-    about 8 x 8 patches and 12 layers: ValueError names the merge that fits.
+    Exact (to 1e-5) with merge=1. The work grows with patches · tokens² · layers; more than 14 x 14 patches and 12 layers (a few
+    seconds) are refused: ValueError names the merge that fits.
     """
 
     merge: int = 1
@@ -60,7 +60,7 @@ class Flow:
             return
         side = next(s for s in range(2, 999) if _work(scene, s) * layers <= BOUND)
         raise ValueError(
-            f"a flow over {nodes} nodes and {layers} layers takes minutes: say Flow(merge={side}), which takes squares of "
+            f"a flow over {nodes} nodes and {layers} layers takes long: say Flow(merge={side}), which takes squares of "
             f"{side} x {side} patches as one, or use Rollout()"
         )
 

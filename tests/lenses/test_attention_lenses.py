@@ -146,11 +146,11 @@ def test_flow_of_merged_squares_is_even_inside_them():
 
 
 def test_flow_over_too_many_nodes_says_what_to_do():
-    scene = small_scene(batch=1, img_size=128)
-    assert BOUND < 16**2 * 257**2 * 3
-    with pytest.raises(ValueError, match=r"257 nodes and 3 layers .* Flow\(merge=2\)"):
+    scene = small_scene(batch=1, img_size=160)
+    assert 196 * 197**2 * 12 < BOUND < 400 * 401**2 * 3
+    with pytest.raises(ValueError, match=r"401 nodes and 3 layers .* Flow\(merge=2\)"):
         Flow()(scene)
-    assert Flow(merge=2)(scene).values.shape == (1, 16, 16)
+    assert Flow(merge=2)(scene).values.shape == (1, 20, 20)
 
 
 # --- Chefer ---
