@@ -111,6 +111,17 @@ def test_models_with_a_mask_token_see_all_patches(images):
         _ = scene.decoder_trace
 
 
+def test_where_tokens_are_mixed_outside_the_modules_it_is_said(images):
+    torch.manual_seed(0)
+    mim = mv.recipes.mae(mv.encoder("beit_base_patch16_224", **TINY), ratio=0.5, **SMALL)
+    scene = Scene(mim, images, mask=masks())
+    with pytest.raises(ValueError, match=r"no attention module of this Beit ran in the pass.*relative positions"):
+        _ = scene.trace.attention[0]
+    assert scene.decoder_trace.certificate.exact
+    with pytest.raises(ValueError, match="no block"):
+        scene.trace.maps(0)
+
+
 def test_encoders_hide_patches_too(images):
     vit = timm.create_model("vit_tiny_patch16_224", num_classes=0, **TINY)
     encoder = Encoder(vit)
