@@ -208,6 +208,7 @@ WORDS = (
     "size",
     "patch",
     "steps",
+    "until",
     "batch",
     "lr",
     "weight_decay",

@@ -32,12 +32,12 @@ def train(folder, out, *more):
 
 
 def test_a_folder_becomes_a_model_with_a_card(folder, tmp_path, capsys):
-    assert train(folder, tmp_path / "run", "--steps", "3", "--name", "mine") == 0
+    assert train(folder, tmp_path / "run", "--steps", "4", "--until", "3", "--name", "mine") == 0
     model = mv.load_mim(tmp_path / "run" / "model.safetensors")
     assert model.name == "mine"
-    assert model.card["steps"] == 3
+    assert model.card["steps"] == 4
     assert model.card["pictures"] == 8
-    assert "--steps 3" in model.card["command"]
+    assert "--steps 4 --until 3" in model.card["command"]
     assert "embed_dim" in model.card["command"]
     assert "mimviz.load_mim" in capsys.readouterr().out
     assert torch.isfinite(torch.tensor(model.reconstruct("cat").loss))
