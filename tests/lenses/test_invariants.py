@@ -126,6 +126,19 @@ def test_it_points_at_the_planted_patch(name, prefix):
     assert on_patches(heat).argmax(1).tolist() == list(patches)
 
 
+ASK_A_SCENE = [name for name in lenses.DIAGNOSTICS if name not in ("TextSpan", "Gates")]  # outputs of a head; ConViT alone
+
+
+@pytest.mark.parametrize("name", ASK_A_SCENE)
+@pytest.mark.parametrize("prefix", [0, 1, 3])
+def test_a_diagnostic_is_a_frozen_word_that_leaves_the_model_as_found(name, prefix):
+    cls, scene = getattr(lenses, name), planted_scene(PATCH, 2, prefix=prefix)
+    assert cls.__dataclass_params__.frozen and cls() == cls() and hash(cls()) == hash(cls())
+    before = state(scene.model)
+    cls()(scene)
+    assert state(scene.model) == before
+
+
 def test_the_planted_model_reads_its_patch():
     model = planted_vit()
     red, grey = planted_scene(PATCH).images, planted_scene(PATCH).images.clone()
