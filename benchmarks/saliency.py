@@ -140,7 +140,11 @@ def rise(device: str, remove: str) -> Row:
 
 
 def xrai(device: str) -> Row:
+    here, path = sys.path[0], sys.path
+    sys.path = [each for each in path if each != here]  # this file has the package's name
     import saliency.core as pair
+
+    sys.path = path
 
     net = model("resnet18", device)
     images = picture(net, device)

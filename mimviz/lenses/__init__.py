@@ -47,6 +47,7 @@ from .token_norm import TokenNorm
 from .token_tm import TokenTM
 from .unip import AttentionPatterns as AttentionPatterns
 from .var import VAR as VAR
+from .wavelet_x import WaveletX
 from .xrai import XRAI
 
 __all__ = [
@@ -55,7 +56,7 @@ __all__ = [
     "Gradient", "InputXGradient", "IntegratedGradients", "SmoothGrad", "VarGrad", "SmoothGradSquared", "GradientSHAP",
     "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution", "GradCAM", "GradCAMPlusPlus",
     "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM", "RISE", "GuidedIG", "BlurIG", "XRAI", "FullGrad", "NormGrad",
-    "RegionalMultiScale", "LRP", "SalientRelevance",
+    "RegionalMultiScale", "LRP", "SalientRelevance", "WaveletX",
 ]  # fmt: skip
 
 DIAGNOSTICS = [

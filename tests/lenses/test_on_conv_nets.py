@@ -30,6 +30,8 @@ FEWER = {
     "XRAI": {"steps": 10, "min_size": 60},
     "GuidedIG": {"steps": 10},
     "BlurIG": {"steps": 15},
+    "RegionalMultiScale": {"scales": (40,), "samples": 1},
+    "WaveletX": {"steps": 15, "samples": 2},
 }
 saliency = [name for name in lenses.__all__ if not reads_attention(name)]
 
