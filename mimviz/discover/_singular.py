@@ -21,7 +21,7 @@ class SingularValues:
     """
 
     def __init__(self, scene: Scene, *, rate: float, momentum: float = 0.9):
-        self.model = copy.deepcopy(scene.model).requires_grad_(False)
+        self.model = copy.deepcopy(scene.subject.vit).requires_grad_(False)
         self._anatomy = scene.anatomy
         self._parts: dict[str, Part] = {}
         for index, name in enumerate(scene.anatomy.blocks):

@@ -1,89 +1,112 @@
-"""One mode or two? A mixture of two Gaussians against a single one, in one dimension."""
+"""One mode or two? Mixtures of up to three Gaussians in one dimension, by whether their density has a valley."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-FLOOR = 0.05  # the narrowest mode, in logarithms: 5 %. One point alone would have no width
-CLOSE = 10.0  # a difference of BIC beyond which Kass and Raftery (1995) call evidence very strong
-STARTS = (0.005, 0.02, 0.1, 0.3, 0.5)  # shares of the points that the upper mode may begin with
+FLOOR = 0.05  # the narrowest component, in logarithms: 5 %. One point alone would have no width
+STARTS = (0.005, 0.02, 0.1, 0.3, 0.5)  # shares of the points that the uppermost component may begin with
+STRONG = 6.0  # in BIC, strong evidence (Kass and Raftery, 1995): how much better a tail must fit than a mode of its own
+POINTS = 513
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Weights, means and widths of the lower and the upper mode; `bic` of the two, of the one Gaussian `single_bic`."""
+    """Components from the lowest mean to the highest: weights, means and widths; and its BIC."""
 
-    weights: tuple[float, float]
-    means: tuple[float, float]
-    widths: tuple[float, float]
+    weights: np.ndarray
+    means: np.ndarray
+    widths: np.ndarray
     bic: float
-    single_bic: float
 
-    @property
-    def two(self) -> float:
-        """Probability of two modes against one, 0..1, from the difference of BIC."""
-        return float(1 / (1 + np.exp(np.clip((self.bic - self.single_bic) / 2, -700, 700))))
+    def log_density(self, x: np.ndarray) -> np.ndarray:
+        return np.logaddexp.reduce(self._joint(x), axis=0)
 
     def upper(self, x: np.ndarray) -> np.ndarray:
-        """Probability of the upper mode at each x."""
-        low, high = (np.log(w) + _log_normal(x, m, s) for w, m, s in self._modes)
-        return 1 / (1 + np.exp(np.clip(low - high, -700, 700)))
+        """Probability that x belongs to the components above the valley."""
+        joint = self._joint(x)
+        high = self.means > self.valley[0]
+        return np.exp(np.logaddexp.reduce(joint[high], axis=0) - np.logaddexp.reduce(joint, axis=0))
 
-    def density(self, x: np.ndarray) -> np.ndarray:
-        return sum(w * np.exp(_log_normal(x, m, s)) for w, m, s in self._modes)  # type: ignore[return-value]
-
+    @cached_property
     def valley(self) -> tuple[float, float]:
-        """Where the density is least between the modes, and the share of the lower of the two peaks that is missing there, 0..1."""
-        x = np.linspace(*self.means, 513)
-        y = self.density(x)
-        lowest = int(y.argmin())
-        return float(x[lowest]), float(1 - y[lowest] / min(y[: lowest + 1].max(), y[lowest:].max()))
+        """Where the density is least between two modes, and the share of the lower one that is missing there, 0..1.
 
-    def crossing(self) -> float:
-        """Between the means, where both modes are equally likely."""
-        x = np.linspace(*self.means, 513)
-        return float(x[np.abs(self.upper(x) - 0.5).argmin()])
+        Of several valleys the deepest; of one mode its highest mean, and 0.
+        """
+        x = np.linspace(self.means[0], self.means[-1], POINTS)
+        y = self.log_density(x)
+        lower = np.minimum(np.maximum.accumulate(y), np.maximum.accumulate(y[::-1])[::-1])
+        deepest = int((lower - y).argmax())
+        depth = float(1 - np.exp(y[deepest] - lower[deepest]))
+        return (float(x[deepest]), depth) if depth > 0 else (float(x[-1]), 0.0)
 
     @property
-    def _modes(self) -> zip:
-        return zip(self.weights, self.means, self.widths, strict=True)
+    def above(self) -> float:
+        """Weight of what lies above the valley."""
+        return float(self.weights[self.means > self.valley[0]].sum())
+
+    def _joint(self, x: np.ndarray) -> np.ndarray:
+        """(components, n): log weight + log density."""
+        z = (x - self.means[:, None]) / self.widths[:, None]
+        return np.log(self.weights * 0.3989422804014327 / self.widths)[:, None] - 0.5 * z * z
 
 
-def two_modes(x: np.ndarray) -> Mixture:
-    """The likeliest mixture for the values `x` (n,), by expectation maximisation from several starts.
+@dataclass(frozen=True)
+class Modes:
+    """The best mixture with a valley of at least `dip`, None without any, and the best without."""
 
-    One with a valley is preferred to one without, unless its BIC is worse by more than 10: one wide mode below another can explain
-    a single far point about as well as a mode of its own.
-    """
+    two: Mixture | None
+    one: Mixture
+
+    @property
+    def probability(self) -> float:
+        """Of two modes against one, by the difference of BIC; a tail has to fit better by STRONG to be as likely as a far mode."""
+        if self.two is None:
+            return 0.0
+        return float(1 / (1 + np.exp(np.clip((self.two.bic - self.one.bic - STRONG) / 2, -700, 700))))
+
+
+def two_modes(x: np.ndarray, *, dip: float = 0.5) -> Modes:
+    """For the values `x` (n,), by expectation maximisation from several starts."""
     x = np.sort(x.astype(np.float64))
-    single = -2 * _log_normal(x, x.mean(), max(float(x.std()), FLOOR)).sum() + 2 * np.log(len(x))
-    starts = sorted({min(max(1, round(share * len(x))), len(x) - 1) for share in STARTS})
-    found = [_climb(x, np.arange(len(x)) >= len(x) - start, single) for start in starts]
-    best = min(each.bic for each in found)
-    return min((each for each in found if each.bic <= best + CLOSE), key=lambda each: (each.valley()[1] < 0.5, each.bic))
+    found = [climb(x, start) for start in _starts(len(x))]
+    apart = [each for each in found if each.valley[1] >= dip]
+    # the first start has one component, and so no valley
+    one = min((each for each in found if each.valley[1] < dip), key=lambda each: each.bic)
+    return Modes(min(apart, key=lambda each: each.bic) if apart else None, one)
 
 
-def _climb(x: np.ndarray, upper: np.ndarray, single: float, steps: int = 100) -> Mixture:
-    share = np.stack([~upper, upper]).astype(np.float64)  # (2, n): how much of each point belongs to each mode
-    before = -np.inf
+def _starts(n: int) -> Iterator[np.ndarray]:
+    """(components, n) boolean: which of the sorted points each component begins with."""
+    at = np.arange(n)
+    yield np.ones((1, n), dtype=bool)
+    for count in sorted({min(max(1, round(share * n)), n - 1) for share in STARTS}):
+        high = at >= n - count
+        yield np.stack([~high, high])
+        tail = ~high & (at >= (n - count) * 2 // 3)  # a body may be skewed without falling apart
+        yield np.stack([~high & ~tail, tail, high])
+
+
+def climb(x: np.ndarray, start: np.ndarray, steps: int = 100) -> Mixture:
+    """The likeliest mixture uphill from `start` (components, n)."""
+    share, before, likelihood = start.astype(np.float64), -np.inf, -np.inf
     for _ in range(steps):
         counts = share.sum(1) + 1e-9
         means = (share @ x) / counts
-        widths = np.maximum(np.sqrt((share * (x - means[:, None]) ** 2).sum(1) / counts), FLOOR)
-        weights = counts / counts.sum()
-        joint = np.log(weights)[:, None] + _log_normal(x, means[:, None], widths[:, None])
-        total = np.logaddexp(*joint)
+        widths = np.maximum(np.sqrt((share @ (x * x)) / counts - means**2 + 1e-12), FLOOR)
+        fit = Mixture(counts / counts.sum(), means, widths, 0.0)
+        joint = fit._joint(x)
+        total = np.logaddexp.reduce(joint, axis=0)
         share = np.exp(joint - total)
-        likelihood = total.sum()
-        if likelihood - before < 1e-8 * len(x):
+        likelihood = float(total.sum())
+        if likelihood - before < 1e-6 * len(x):
             break
         before = likelihood
-    low, high = np.argsort(means)
-    pairs = ((float(v[low]), float(v[high])) for v in (weights, means, widths))
-    return Mixture(*pairs, bic=float(-2 * likelihood + 5 * np.log(len(x))), single_bic=float(single))
-
-
-def _log_normal(x: np.ndarray, mean: float | np.ndarray, width: float | np.ndarray) -> np.ndarray:
-    return -0.5 * ((x - mean) / width) ** 2 - np.log(width) - 0.5 * np.log(2 * np.pi)
+    order = np.argsort(means)
+    bic = -2 * likelihood + (3 * len(means) - 1) * np.log(len(x))
+    return Mixture(fit.weights[order], means[order], widths[order], float(bic))

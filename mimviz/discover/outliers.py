@@ -1,7 +1,7 @@
 """Vision Transformers Need Registers. Darcet, Oquab, Mairal, Bojanowski. ICLR 2024. arXiv 2309.16588.
 
 Outliers are patches with tokens of high L2 norm in front of the final norm (section 2.1). The paper cuts DINOv2-g at 150 by eye;
-here the threshold is where two modes of log norms meet, if there are two.
+here the threshold is the valley between two modes of log norms, if there are two.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from ..vit import Scene
-from ._two_modes import Mixture, two_modes
+from ._two_modes import Modes, two_modes
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +50,15 @@ class NormModes:
 class Outliers:
     """Which patches of all pictures of a scene have a norm of another kind at block `layer`.
 
-    Two modes count when they explain the log norms better than one (BIC), have a dip of at least `dip` of the lower peak between
-    them, and the upper one holds at most `most` of the patches: half a picture is not an outlier. threshold: a norm to cut at
-    instead.
+    Two modes count when mixtures of up to three Gaussians explain the log norms better (by BIC) with a valley between, at least
+    `dip` of the lower mode deep, than without; and when the upper mode holds at most `most` of the patches: half a picture is not
+    an outlier. threshold: a norm to cut at instead.
     """
 
     layer: int = -1
     threshold: float | None = None
     dip: float = 0.5
-    most: float = 0.25
+    most: float = 0.125
 
     def __call__(self, scene: Scene) -> NormModes:
         return self.find(scene.trace.maps(self.layer).float().norm(dim=1))
@@ -72,25 +72,26 @@ class Outliers:
             raise ValueError(f"{int((~np.isfinite(x)).sum())} of {x.size} norms are NaN or infinite: the model overflowed")
         if x.size < 8:
             return NormModes(norms, None, 0.0, f"{x.size} patches are too few to tell one mode from two")
-        modes = two_modes(x)
+        modes = two_modes(x, dip=self.dip)
         why = self._against(modes)
-        if why:
-            return NormModes(norms, None, modes.two, why)
-        cut = modes.crossing()
+        if modes.two is None or why:
+            return NormModes(norms, None, modes.probability, why)
+        cut = modes.two.valley[0]
         above = x > cut
-        sure = modes.two * float(modes.upper(x[above]).mean()) if above.any() else 0.0
-        times = math.exp(modes.means[1] - modes.means[0])
+        sure = modes.probability * float(modes.two.upper(x[above]).mean())
+        times = math.exp(x[above].mean() - x[~above].mean())
         said = f"{int(above.sum())} of {x.size} patches have a norm {times:.1f} times that of the others"
         return NormModes(norms, math.exp(cut), sure, said)
 
-    def _against(self, modes: Mixture) -> str:
+    def _against(self, modes: Modes) -> str:
         """Why these modes are no outliers; "" when they are."""
-        if modes.two < 0.5:
+        if modes.two is None:
+            if len(modes.one.means) > 1:
+                return "no outliers: the norms are skewed, but no gap parts high ones from the rest"
             return "no outliers: one mode fits better"
-        _, dip = modes.valley()
-        if dip < self.dip:
-            return "no outliers: the norms are skewed, but no gap parts high ones from the rest"
-        if modes.weights[1] > self.most:
-            held = f"{100 * modes.weights[1]:.0f} %"
+        if modes.probability < 0.5:
+            return "no outliers: one mode fits better"
+        if modes.two.above > self.most:
+            held = f"{100 * modes.two.above:.0f} %"
             return f"no outliers: norms have two modes, but the upper one holds {held} of the patches, a part of the picture"
         return ""

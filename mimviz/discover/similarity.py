@@ -59,7 +59,7 @@ def beside(unit: Tensor) -> Tensor:
 
 def _embedded(scene: Scene) -> tuple[Tensor, Grid]:
     """(B, N, C): what the patch embedding says of every patch, before its position."""
-    embedding = getattr(scene.model, "patch_embed", None)
+    embedding = getattr(scene.subject.vit, "patch_embed", None)
     if embedding is None:
         raise TypeError(f"{scene.anatomy.family} has no patch_embed to compare patches at: give a layer")
     with torch.no_grad():

@@ -44,7 +44,7 @@ class Defects:
     layer: int = -1
 
     def __call__(self, scene: Scene) -> Heatmap:
-        direction = DefectDirections()(scene.model)[self.layer]
+        direction = DefectDirections()(scene.subject.vit)[self.layer]
         return Heatmap(score(scene.trace.maps(self.layer), direction), by=self)
 
 

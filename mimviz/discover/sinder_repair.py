@@ -57,7 +57,7 @@ class Repair:
     def __call__(self, scene: Scene) -> Iterator[RepairStep]:
         if min(scene.grid.shape) < 3:
             raise ValueError(f"a grid of {scene.grid.rows} x {scene.grid.cols} patches is all rim: there is nothing to repair")
-        directions = DefectDirections()(scene.model)
+        directions = DefectDirections()(scene.subject.vit)
         before = [_whole(tokens[None], scene) for tokens in scene.trace.tokens[-1]]
         work = SingularValues(scene, rate=self.rate)
         for step in range(self.steps):

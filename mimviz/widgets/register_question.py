@@ -76,7 +76,7 @@ class Question:
         by_hand = dict(wish.by_hand)
         if lab.before is None:
             lab.before = Bench(lab.model, lab.picture)
-            yield {"norms": _bytes(lab.before.norms), "modes": {"list": told(lab.before.modes(by_hand))}}
+            yield {"norms": _bytes(lab.before.norms)}
         if lab.news("modes", wish.by_hand):
             yield lab.tell("modes", wish.by_hand, {"modes": {"list": told(lab.before.modes(by_hand))}})
         yield from self._about(by_hand, "about", lab.before)

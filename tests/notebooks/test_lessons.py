@@ -23,6 +23,7 @@ SMALLER = {
 DRAWS = {
     "01_paint_a_mask.ipynb": {"picture": 1, "outcome": 1, "ratios": 1, "error": 1, "contrast": 1, "leak": 1},
     "06_attention.ipynb": {"distance": 1, "show_head": 1, "importance": 1},
+    "07_registers.ipynb": {},
 }
 # What cells must say.
 SAYS = {
@@ -42,6 +43,16 @@ SAYS = {
         "decoder": "encoder: 192 rows do not exist, 192 patches are hidden",
         "exercise": "not yet",
         "answer": "solved!",
+    },
+    "07_registers.ipynb": {
+        "model": "layer 4: no outliers",
+        "planted": "layer 2: 6 of 256 patches have a norm",
+        "found": "exactly the flat patches: True",
+        "neurons": "layer 2, neuron 40",
+        "registers": "no outliers",
+        "repair": "from 6.1 to",
+        "exercise": "not yet",
+        "answer": "2: solved!",
     },
 }
 
