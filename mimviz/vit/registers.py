@@ -56,13 +56,13 @@ def extra_registers(model: nn.Module, neurons: Iterable[Neuron] = (), *, count: 
 @torch.no_grad()
 def neuron_activations(scene: Scene) -> list[Tensor]:
     """For every block, (B, prefix + N, hidden): what the hidden units of its MLP say, as its last linear layer reads them."""
-    model, found = scene.model, []
-    with evaluating(model), ExitStack() as hooks:
+    model, found = scene.subject.vit, []
+    with evaluating(scene.model), ExitStack() as hooks:
         for layer in range(len(scene.anatomy.blocks)):
             last = _last_of_mlp(model, scene.anatomy, layer)
             keep = _here(lambda _, args: found.append(args[0].detach()))
             hooks.callback(last.register_forward_pre_hook(keep).remove)
-        model(scene.images)
+        scene.subject.run(scene.images)
     return found
 
 
