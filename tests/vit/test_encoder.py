@@ -73,3 +73,13 @@ def test_wrong_models_names_and_pictures_are_refused():
         mv.encoder("vit_tiny_patch16_224", positions="rope", **TINY)
     with pytest.raises(ValueError, match=r"\(B, 3, 16, 24\)"):
         mv.encoder("vit_tiny_patch16_224", **TINY).embed(torch.zeros(1, 3, 24, 16))
+
+
+def test_new_registers_start_apart():
+    """Started 1e-6 apart they stay copies of each other through a short training."""
+    torch.manual_seed(0)
+    made = mv.encoder("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=1, embed_dim=24, num_heads=2, reg_tokens=4)
+    registers = made.vit.reg_token[0]
+    similarity = torch.nn.functional.cosine_similarity(registers[:, None], registers[None], dim=-1)
+    assert registers.std() > 0.01
+    assert (similarity - torch.eye(4)).abs().max() < 0.9
