@@ -25,7 +25,7 @@ def halves(scene: Scene, layer: int) -> tuple[Tensor, Tensor, Tensor]:
     x, output = trace.layers[layer].x, trace.layers[layer].output
     if before is None or x is None or output is None or not hasattr(block, "norm1") or before.shape != x.shape:
         raise TypeError(f"{type(block).__name__} of {parts.family} is no block whose stream mimviz can take apart")
-    if not torch.allclose(block.norm1(before), x, rtol=1e-3, atol=1e-4):
+    if not torch.allclose(block.norm1(before), x, rtol=1e-3, atol=1e-4, equal_nan=True):
         raise TypeError(
             f"attention in {type(block).__name__} does not read norm1 of the residual stream (a norm after it, or parallel "
             "branches), so what it adds cannot be told from what the MLP adds"
