@@ -215,7 +215,7 @@ class SaliencyComparer {
     const report = record(this.model.get("report"));
     const [finished, all] = [number(report.finished) ?? 0, number(report.all) ?? 0];
     const stopped = this.model.get("stopped");
-    const state = !all ? "waiting for you" : finished === all ? "exact" : stopped ? "stopped" : "computing …";
+    const state = !all ? "waiting for you" : finished === all ? "exact" : stopped ? "stopped" : "working …";
     const models = (report.models as string[] | undefined)?.join(" and ") ?? "";
     this.status.show(state, [models, String(report.device ?? ""), `${finished} of ${all} maps`], all ? "" : "Choose a method.");
   }

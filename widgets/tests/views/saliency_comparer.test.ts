@@ -114,13 +114,13 @@ describe("choosing", () => {
 
   test("a class is found by name, added, and left out again", async () => {
     const { model, all } = await mount();
-    const entry = all<HTMLInputElement>(".mv-classes input")[0]!;
+    const entry = all<HTMLInputElement>(".mv-picker input")[0]!;
     entry.value = "cat";
     entry.dispatchEvent(new Event("input"));
     expect(all(".mv-hit").map((each) => each.textContent)).toEqual(["cat", "catfish"]);
     all(".mv-hit")[1]!.click();
     expect(model.get("targets")).toEqual([-1, 2]);
-    all(".mv-chip")[0]!.click();
+    all(".mv-picked")[0]!.click();
     expect(model.get("targets")).toEqual([2]);
   });
 

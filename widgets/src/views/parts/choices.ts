@@ -55,8 +55,8 @@ export class MethodMenu {
 export class ClassPicker {
   private readonly entry = h("input", { type: "search", placeholder: "add a class", "aria-label": "Find a class", role: "combobox", "aria-expanded": "false", autocomplete: "off" });
   private readonly hits = h("div", { class: "mv-drop", role: "listbox", "aria-label": "Classes found", hidden: true });
-  private readonly chips = h("span", { class: "mv-chips" });
-  readonly root = h("div", { class: "mv-field mv-classes" }, h("span", {}, "Classes"), this.chips, h("span", { class: "mv-menu" }, this.entry, this.hits));
+  private readonly chips = h("span", { class: "mv-picks" });
+  readonly root = h("div", { class: "mv-field mv-picker" }, h("span", {}, "Classes"), this.chips, h("span", { class: "mv-menu" }, this.entry, this.hits));
 
   constructor(
     private readonly model: Model,
@@ -110,7 +110,7 @@ export class ClassPicker {
     const targets = this.model.get("targets");
     this.chips.replaceChildren(...targets.map((index) => {
       const name = index === BEST ? "best" : this.model.get("classes")[index] ?? String(index);
-      const chip = h("button", { type: "button", class: "mv-chip", title: `Leave out ${name}` }, h("span", {}, name), targets.length > 1 || index !== BEST ? " ×" : "");
+      const chip = h("button", { type: "button", class: "mv-picked", title: `Leave out ${name}` }, h("span", {}, name), targets.length > 1 || index !== BEST ? " ×" : "");
       listen(chip, "click", () => this.put(targets.filter((each) => each !== index)), this.signal);
       return chip;
     }));
