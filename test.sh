@@ -10,6 +10,7 @@ main() {
   local parts=("$@") part
   [ $# -gt 0 ] || parts=(lint front frame python notebooks browser wheel)
   install_mimviz -e '.[test]'
+  need_lxt
   export PATH="$root/.venv/bin:$PATH"
   need_node
   for part in "${parts[@]}"; do
@@ -55,6 +56,10 @@ run_pytest() { # on a CI machine a skipped test is a failure, unless it waits fo
     fail "the tests above were skipped, but in CI nothing may be"
   fi
   rm -f "$log"
+}
+
+need_lxt() { # an oracle whose rules need nothing of what it asks for (bitsandbytes, accelerate, open_clip)
+  "$root/.venv/bin/python" -c 'import lxt.explicit.rules' 2>/dev/null || "$root/.venv/bin/python" -m pip install --quiet --no-deps 'lxt>=2.1'
 }
 
 need_node() { # Node from PyPI where there is none, or an old one

@@ -24,6 +24,7 @@ DRAWS = {
     "01_paint_a_mask.ipynb": {"picture": 1, "outcome": 1, "ratios": 1, "error": 1, "contrast": 1, "leak": 1},
     "06_attention.ipynb": {"distance": 1, "show_head": 1, "importance": 1},
     "07_registers.ipynb": {},
+    "08_saliency.ipynb": {"lens": 1},
 }
 # What cells must say.
 SAYS = {
@@ -53,6 +54,14 @@ SAYS = {
         "repair": "from 6.1 to",
         "exercise": "not yet",
         "answer": "2: solved!",
+    },
+    "08_saliency.ipynb": {
+        "lens": "Values from",
+        "complete": "integrated gradients, 100 steps",
+        "sensitivity": "Rollout          +1.00",
+        "hide": "random quarter",
+        "exercise": "not yet: the numbers differ",
+        "answer": "solved!",
     },
 }
 
