@@ -13,7 +13,7 @@ from ..core import Heatmap, seeded
 from ..vit import Scene
 from ..vit.feature import choose
 
-PIXELS = 24 * 224 * 224  # of one batch on a processor, where larger ones gain nothing
+PIXELS = 8 * 224 * 224  # of one batch on a processor, where larger ones gain nothing
 
 
 @dataclass(frozen=True, eq=False)
