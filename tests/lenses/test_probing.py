@@ -13,6 +13,7 @@ from mimviz.vit.dropping import Dropping
 
 from .planted import GRID, PATCH, planted_scene, planted_vit
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*the map is 0 everywhere")  # what a CAM says where all of it is negative
 STREAMING = [name for name in lenses.__all__ if hasattr(getattr(lenses, name), "stream")]
 
 
