@@ -41,7 +41,7 @@ def blank(scene: Scene, baseline: Baseline) -> Tensor:
 
 @dataclass(frozen=True)
 class Completeness:
-    """`total` (B,): what the map sums to. `wanted` (B,): the change of the score that it should sum to. `gap` (B,): total − wanted."""
+    """`total` (B,): what the map sums to. `wanted` (B,): the change of the score that it should be. `gap` (B,): total − wanted."""
 
     total: Tensor
     wanted: Tensor

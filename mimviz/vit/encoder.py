@@ -73,8 +73,8 @@ def encoder(
 ) -> Encoder:
     """A timm model as an `Encoder`, with timm's own keywords: `encoder("vit_tiny_patch16_224", img_size=64, patch_size=8)`.
 
-    positions: "sincos" replaces the table of positions by fixed sines and cosines, as MAE pre-trains. New registers start 0.02 apart:
-    timm's 1e-6 leaves them copies of each other through a short training.
+    positions: "sincos" replaces the table of positions by fixed sines and cosines, as MAE pre-trains. New registers start 0.02
+    apart: timm's 1e-6 leaves them copies of each other through a short training.
     Raises ValueError for a name timm does not know or pictures that patches do not divide, TypeError for a family that mimviz
     cannot read, with the reason.
     """
