@@ -56,6 +56,7 @@ def writing(scene: Scene, layer: int) -> tuple[Tensor, Tensor]:
     return scaled(block, project.weight.T).unflatten(0, (heads, -1)), scaled(block, bias)
 
 
+@torch.no_grad()
 def projected(scene: Scene, layer: int) -> Tensor:
     """(B, N, C): every token's own value, through the projection, without the bias: what it would give at full attention."""
     values = scene.trace.layers[layer].mixing.v.transpose(1, 2).flatten(2)  # (B, N, heads · d)
