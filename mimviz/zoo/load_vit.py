@@ -133,7 +133,6 @@ def _described(weights: Weights, keywords: dict[str, Any], *, pretrained: bool =
     described = {**(config.get("pretrained_cfg") or {}), **config}  # what stands outside comes first
     own = {key: described[key] for key in DESCRIBED if described.get(key) is not None}
     built = {**_harmless(config.get("model_args") or {}, weights.file), **keywords}
-    built.pop("pretrained", None)
     _check(name, built)
     if not pretrained:
         return create(name, **built)
