@@ -93,12 +93,12 @@ class MaskPainter {
       this.answered = -1;
       originals.put(asBytes(model.get("original")).slice());
     });
+    on("statistics", () => (this.answered = -1)); // before the report: one that is there already answers at once
     on("report", () => {
       const report = readReport(model.get("report"));
       if (!report || report.stroke < (this.report?.stroke ?? 0)) return; // late
       results.put({ picture: asBytes(model.get("picture")).slice(), error: asFloats(model.get("error")), report });
     });
-    on("statistics", () => (this.answered = -1));
     on("problem", () => {
       this.problems.remote = readProblem(model.get("problem"));
       this.draw();

@@ -153,6 +153,13 @@ describe("what Python sends", () => {
     expect(hiddenIn(model.last)).toEqual([]);
   });
 
+  test("a painter whose first result is there before it is shown is exact at once", async () => {
+    const { root, find } = mount({ picture: bytes(Array<number>(3 * 64 * 64).fill(7)), report: report() });
+    await settle();
+    expect(find(".mv-state").textContent).toBe("exact");
+    expect(root().dataset.exact).toBe("true");
+  });
+
   test("a result is drawn, said and measured once", async () => {
     performance.clearMeasures();
     const { model, root, find, on } = mount();
