@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from ..core import Heatmap, seeded
 from ..vit import Scene
 from ..vit.feature import choose
 
+T = TypeVar("T")
 PIXELS = 8 * 224 * 224  # of one batch on a processor, where larger ones gain nothing
 
 
@@ -110,13 +113,15 @@ def is_out_of_memory(err: BaseException) -> bool:
     )
 
 
+def newest(stream: Iterator[T]) -> T:
+    """What a stream that yields at least once ends with."""
+    (end,) = deque(stream, maxlen=1)
+    return end
+
+
 def last(stream: Iterator[Partial]) -> Heatmap:
     """The finished map."""
-    partial = None
-    for partial in stream:  # noqa: B007
-        pass
-    assert partial is not None
-    return partial.heat
+    return newest(stream).heat
 
 
 def copies(scene: Scene, count: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..core import Heatmap, seeded
 from ..vit import Scene
 from ._pixels import Baseline, Channels, Completeness, blank, joined
-from ._probing import Partial, Probe, gradients, last, noise
+from ._probing import Partial, Probe, gradients, last, newest, noise
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,7 @@ class GradientSHAP:
 
     def attributions(self, scene: Scene) -> Tensor:
         """(B, 3, H, W)."""
-        values = None
-        for _, values in self._sampled(scene):  # noqa: B007
-            pass
-        assert values is not None
-        return values
+        return newest(self._sampled(scene))[1]
 
     def completeness(self, scene: Scene, heat: Heatmap) -> Completeness:
         """How far the map is from summing to S(picture) − mean of S(baselines)."""

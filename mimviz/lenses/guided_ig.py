@@ -18,7 +18,7 @@ from ..core import Heatmap
 from ..vit import Scene
 from . import _pixels
 from ._pixels import Baseline, Channels, Completeness, blank, joined
-from ._probing import Partial, Probe, gradients, last
+from ._probing import Partial, Probe, gradients, last, newest
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,7 @@ class GuidedIG:
 
     def attributions(self, scene: Scene) -> Tensor:
         """(B, 3, H, W)."""
-        sums = None
-        for _, sums in self._walked(scene):  # noqa: B007
-            pass
-        assert sums is not None
-        return sums
+        return newest(self._walked(scene))[1]
 
     def completeness(self, scene: Scene, heat: Heatmap) -> Completeness:
         """How far the map is from summing to S(picture) − S(baseline)."""

@@ -17,7 +17,7 @@ from ..core import Heatmap
 from ..vit import Scene
 from . import _pixels
 from ._pixels import Baseline, Channels, Completeness, blank, joined
-from ._probing import Partial, Probe, gradients, last
+from ._probing import Partial, Probe, gradients, last, newest
 
 Rule = Literal["gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid"]
 
@@ -49,11 +49,7 @@ class IntegratedGradients:
 
     def attributions(self, scene: Scene) -> Tensor:
         """(B, 3, H, W)."""
-        sums = None
-        for _, sums in self._integrated(scene):  # noqa: B007
-            pass
-        assert sums is not None
-        return sums
+        return newest(self._integrated(scene))[1]
 
     def completeness(self, scene: Scene, heat: Heatmap) -> Completeness:
         """How far the map is from summing to S(picture) − S(baseline)."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..core import Heatmap
 from ..vit import Scene
 from ._pixels import Channels, joined
-from ._probing import Partial, Probe, gradients, last, noise
+from ._probing import Partial, Probe, gradients, last, newest, noise
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,7 @@ class SmoothGrad:
 
     def attributions(self, scene: Scene) -> Tensor:
         """(B, 3, H, W)."""
-        values = None
-        for _, values in self._sampled(scene):  # noqa: B007
-            pass
-        assert values is not None
-        return values
+        return newest(self._sampled(scene))[1]
 
     _signed = True
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core import Heatmap, seeded
 from ..vit import Scene
 from ..vit.evaluating import evaluating
-from ._probing import Partial, Probe, last
+from ._probing import Partial, Probe, last, newest
 from ._wavelets import restored, transformed
 
 GREY = (0.299, 0.587, 0.114)
@@ -52,11 +52,7 @@ class WaveletX:
 
     def explanation(self, scene: Scene) -> Tensor:
         """(B, 3, H, W) in 0..1 and a little beyond: the picture that is left, in colour."""
-        kept = None
-        for _, kept in self._optimized(scene):  # noqa: B007
-            pass
-        assert kept is not None
-        return kept
+        return newest(self._optimized(scene))[1]
 
     def _optimized(self, scene: Scene) -> Iterator[tuple[Probe, Tensor]]:
         mean, std = (scene.images.new_tensor(each)[:, None, None] for each in (scene.anatomy.mean, scene.anatomy.std))

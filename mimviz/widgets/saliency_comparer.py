@@ -89,13 +89,9 @@ class SaliencyComparer(LiveWidget, bundle="saliency_comparer"):
     @property
     def maps(self) -> dict[tuple[str, str], Heatmap]:
         """{(method, subject): Heatmap} of all finished maps on display; wait() waits for the rest."""
-        shown = [(name, i) for name in self.chosen for i in range(len(self._columns()))]
-        found = {}
-        for name, i in shown:
-            task = self._tasks.get(self._key(name, self._columns()[i]))
-            if task and task.finished and task.part:
-                found[name, self.subjects["list"][i]["label"]] = task.part.heat
-        return found
+        labels = dict(zip(self._columns(), (each["label"] for each in self.subjects["list"]), strict=True))
+        shown = ((self._tasks.get(key), name, column) for key, name, column in self._wanted())
+        return {(name, labels[at]): task.part.heat for task, name, at in shown if task and task.finished and task.part}
 
     def mass(self) -> dict[tuple[str, str], float]:
         """Share 0..1 of each map's Σ|value| that lies inside `region`; ValueError where none is drawn."""
@@ -206,15 +202,11 @@ class SaliencyComparer(LiveWidget, bundle="saliency_comparer"):
     def _ask(self) -> None:
         if not self._models or self.comm is None or not self.subjects:
             return
-        wanted = []
-        for name in self.chosen:
-            for column in self._columns():
-                key = self._key(name, column)
-                if key not in self._tasks:
-                    self._tasks[key] = Task(key, self._lenses[name], self._scene(column))
-                wanted.append(self._tasks[key])
-        self._count(wanted)
-        self.engine.ask(Survey([] if self.stopped else wanted))
+        for key, name, column in self._wanted():
+            if key not in self._tasks:
+                self._tasks[key] = Task(key, self._lenses[name], self._scene(column))
+        self._count()
+        self.engine.ask(Survey([] if self.stopped else [self._tasks[key] for key, *_ in self._wanted()]))
 
     # --- answering ---
 
@@ -225,12 +217,14 @@ class SaliencyComparer(LiveWidget, bundle="saliency_comparer"):
         news: News = answer.value
         if news.task is not None and news.task.key in self._tasks:
             self._tell(news.task)
-        self._count([self._tasks[key] for key in self._wanted() if key in self._tasks])
+        self._count()
 
-    def _wanted(self) -> list[str]:
-        return [self._key(name, column) for name in self.chosen for column in self._columns()]
+    def _wanted(self) -> list[tuple[str, str, tuple[int, int, int]]]:
+        """(key, method, column) of every map on display."""
+        return [(self._key(name, column), name, column) for name in self.chosen for column in self._columns()]
 
-    def _count(self, wanted: list[Task]) -> None:
+    def _count(self) -> None:
+        wanted = [self._tasks[key] for key, *_ in self._wanted() if key in self._tasks]
         self.report = {
             "device": str(next(self._models[0].parameters()).device),
             "models": self._names(),
