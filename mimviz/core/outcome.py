@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -48,7 +48,8 @@ class Outcome:
     """What one step produced, whichever recipe made it.
 
     `guess` and `truth` are (B, M, D), `patch_loss` is (B, M) and `where` (B, M) says which patches these M rows speak of; M is N
-    for decoders that guess everywhere. `view` is there for targets that can be drawn.
+    for decoders that guess everywhere. `view` is there for targets that can be drawn. `terms` holds what a recipe adds to the
+    loss of its patches, by name: scalars, each already times its weight.
     """
 
     mask: Mask
@@ -57,15 +58,18 @@ class Outcome:
     patch_loss: Tensor
     where: Tensor
     view: View | None = None
+    terms: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def loss(self) -> Tensor | float:
-        """The mean of `patch_loss` over the patches to be predicted: a scalar tensor while it carries a gradient, else a float."""
+        """The mean of `patch_loss` over the patches to be predicted, plus all `terms`: a scalar tensor while it carries a gradient,
+        else a float."""
         wanted = self.mask.predict.gather(1, self.where)
         if not wanted.any():
             raise ValueError("no patch is to be predicted, so there is no loss: hide at least one patch")
         mean = (self.patch_loss * wanted).sum() / wanted.sum()
-        return mean if mean.requires_grad else float(mean)
+        whole = sum(self.terms.values(), mean)
+        return whole if whole.requires_grad else float(whole)
 
     def __len__(self) -> int:
         return len(self.mask)
@@ -76,12 +80,13 @@ class Outcome:
         cut = slice(at, at + 1)
         view = self.view and replace(self.view, images=self.view.images[cut], pixels=Drawn(self._drawn[cut]))
         guess, truth, patch_loss = self.guess[cut], self.truth[cut], self.patch_loss[cut]
-        return Outcome(self.mask[at], guess, truth, patch_loss, self.where[cut], view)
+        return Outcome(self.mask[at], guess, truth, patch_loss, self.where[cut], view, self.terms)
 
     def detached(self) -> Outcome:
         """The same without the graph behind it."""
         guess, truth, patch_loss = self.guess.detach(), self.truth.detach(), self.patch_loss.detach()
-        return replace(self, guess=guess, truth=truth, patch_loss=patch_loss)
+        terms = {name: term.detach() for name, term in self.terms.items()}
+        return replace(self, guess=guess, truth=truth, patch_loss=patch_loss, terms=terms)
 
     # --- pictures, for targets that are pixels ---
 

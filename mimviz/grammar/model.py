@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -71,7 +72,7 @@ class MaskedModel(nn.Module):
             outcome = self(images, mask)
         _check_finite(outcome.guess, self.name)
         view = self._view(images, mask, statistics)
-        return Outcome(outcome.mask, outcome.guess, outcome.truth, outcome.patch_loss, outcome.where, view)
+        return replace(outcome, view=view)
 
     def prepare(self, picture) -> Float[Tensor, "1 3 H W"]:
         """A picture as this model wants it: (1, 3, height, width), normalized, on its device."""

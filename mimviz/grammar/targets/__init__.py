@@ -1,4 +1,8 @@
-"""What is to be predicted: target(images, mask) → (B, N, D)."""
+"""What is to be predicted: target(images, mask) → (B, N, D).
+
+A word that knows how its rows look has `draw(rows, *, like=None) → (B, H, W, 3)`, RGB in 0..1, H and W multiples of the grid's rows
+and columns; `like` are rows that set the colours of both where these are fitted (a PCA), so that guess and truth can be compared.
+"""
 
 from .pixels import Pixels
 
