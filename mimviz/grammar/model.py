@@ -41,10 +41,14 @@ class MaskedModel(nn.Module):
     def forward(self, images: Float[Tensor, "B 3 H W"], mask: Mask | None = None) -> Outcome:
         """Normalized pictures (B, 3, height, width) and a mask (or None: `where` draws one) → Outcome with a gradient."""
         mask = self._mask(images, mask)
-        seen = self.encoder(*self.how(self.encoder.embed(images), mask))
+        seen = self.encode(images, mask)
         guess, truth = self.decoder(seen, mask), self.target(images, mask)
         where = torch.arange(self.grid.count, device=images.device).expand(len(images), -1)
         return Outcome(mask, guess, truth, self.loss(guess, truth).mean(-1), where, self._view(images, mask, "visible"))
+
+    def encode(self, images: Float[Tensor, "B 3 H W"], mask: Mask) -> Float[Tensor, "B K C"]:
+        """What the encoder makes of pictures whose hidden patches it may not see: tokens (B, prefix + K, width)."""
+        return self.encoder(*self.how(self.encoder.embed(images), mask))
 
     def reconstruct(
         self,

@@ -16,7 +16,16 @@ EXCEPT: dict[str, dict[str, str]] = {}
 """{recipe: {test of test_invariants.py: why the paper does not promise it}}."""
 
 
+VIT = ("vit_tiny_patch16_224", {"patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3})
+ENCODERS: dict[str, tuple[str, dict]] = {}
+"""{recipe: (name, keywords) of its encoder}, of 4 x 4 patches of 8 pixels, where its paper is not about a plain ViT."""
+
+
+def encoder(name: str) -> mv.Encoder:
+    family, keywords = ENCODERS.get(name, VIT)
+    return mv.encoder(family, img_size=32, **keywords)
+
+
 def made(name: str):
     torch.manual_seed(0)
-    encoder = mv.encoder("vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=48, depth=2, num_heads=3)
-    return getattr(recipes, name)(encoder, **SMALL.get(name, {}))
+    return getattr(recipes, name)(encoder(name), **SMALL.get(name, {}))
