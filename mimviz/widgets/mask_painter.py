@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import traitlets as t
 
-from ..core import Grid, Mask, Outcome, Picture, seeded
-from ..data import image
-from ..grammar.where import STRATEGIES
+from ..core import Grid, Mask, Outcome, Picture
 from .engine import Answer
-from .live import LiveWidget
-from .reconstruction import Problem, Question, problem, read_mask
+from .painted import Painted, drawn_mask, fitted
+from .reconstruction import Question, problem
 
 if TYPE_CHECKING:
     from ..grammar import MaskedModel
 
 
-class MaskPainter(LiveWidget, bundle="mask_painter"):
+class MaskPainter(Painted, bundle="mask_painter"):
     """A picture to hide patches of, and what `mim` makes of the rest.
 
     Parameters
@@ -35,43 +32,10 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
     `painter.load(source)` changes the picture. `painter.observe(fn, names=["hidden"])` calls `fn` for each new mask.
     """
 
-    rows = t.Int().tag(sync=True)
-    cols = t.Int().tag(sync=True)
-    height = t.Int().tag(sync=True)
-    width = t.Int().tag(sync=True)
-    title = t.Unicode("Paint a mask").tag(sync=True)
-
-    hidden = t.Bytes().tag(sync=True, from_json=lambda data, painter: painter._read(data))
-    """One byte per patch, row by row, 1 = hidden."""
-    stroke = t.Int().tag(sync=True)
-    """Counts the changes made in the browser."""
-    dragging = t.Bool().tag(sync=True)
-
-    original = t.Bytes().tag(sync=True)
-    """PNG of the picture as the model sees it."""
     picture = t.Bytes().tag(sync=True)
     """The whole reconstruction: RGB bytes where it is small, else JPEG while dragging, PNG when exact; empty = none."""
     error = t.Bytes().tag(sync=True)
     """float32, little-endian, one per patch: root mean square error in RGB 0..1; empty = none."""
-    report = t.Dict().tag(sync=True)
-    """A `Report` about `picture`; empty before the first."""
-    problem = t.Dict().tag(sync=True)
-    """A `Problem`: why there is no picture; empty when there is one."""
-
-    strategies = t.List(t.Unicode(), list(STRATEGIES)).tag(sync=True)
-    strategy = t.Enum(list(STRATEGIES), "random").tag(sync=True)
-    ratio = t.Float(0.75, min=0, max=1).tag(sync=True)
-    seed = t.Int(0).tag(sync=True)
-    draw = t.Int().tag(sync=True)
-    """Counts the requests to draw a mask with strategy, ratio and seed."""
-
-    normalized = t.Bool().tag(sync=True)
-    """The model predicts normalized patches, so there are two ways to show them."""
-    statistics = t.Enum(["visible", "true"], "visible").tag(sync=True)
-
-    upload = t.Bytes().tag(sync=True, echo_update=False, from_json=lambda data, _: bytes(data))
-    """A picture file from the browser; emptied as soon as it is read."""
-    upload_name = t.Unicode().tag(sync=True)
 
     outcome: Outcome | None = None
     """The exact Outcome of the newest answered mask; None before the first and while there is a `problem`."""
@@ -89,13 +53,11 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
     ):
         self._mim = _model(mim)
         self._grid: Grid = self._mim.grid
-        self._picture: Picture | None = _fitted(picture, self._grid)
+        self._picture: Picture | None = fitted(picture, self._grid)
         self._recent: dict = {}
-        self._untold = False  # other browsers have not seen the drag
         self._asked: tuple | None = None
-        self._refusal: Problem | dict = {}  # said until the next change of mask or picture
         if mask is None:
-            mask = _drawn(self._picture, self._grid, strategy=strategy, ratio=ratio, seed=seed)
+            mask = drawn_mask(self._picture, self._grid, strategy=strategy, ratio=ratio, seed=seed)
         super().__init__(
             **{name: getattr(self._grid, name) for name in ("rows", "cols", "height", "width")},
             **{"strategy": strategy, "ratio": ratio, "seed": seed},
@@ -106,21 +68,9 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
         )
         self._ask()
 
-    @property
-    def mask(self) -> Mask:
-        """The mask as painted. Assign a Mask, or rows × cols truth values, to repaint; ValueError for another grid."""
-        return read_mask(self.hidden, self._grid)
-
-    @mask.setter
-    def mask(self, mask: Any) -> None:
-        hidden = self._bytes(mask)
-        with self.together():
-            self.dragging = False
-            self.hidden = hidden
-
     def load(self, source: Any) -> None:
         """Take another picture and keep the mask; raises what `mimviz.image` raises, and then nothing has changed."""
-        picture = _fitted(source, self._grid)
+        picture = fitted(source, self._grid)
         with self.together():
             self._picture, self.original = picture, picture.to_png()
             self.picture = self.error = b""
@@ -143,10 +93,6 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
 
     # --- asking ---
 
-    @t.observe("hidden", "stroke", "dragging", "statistics")
-    def _changed(self, change: Any) -> None:
-        self._ask()
-
     def _ask(self) -> None:
         if self._picture is None or self.comm is None:
             return  # closed, or not yet complete
@@ -156,39 +102,9 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
         )
         if question.key != self._asked:  # a message changes several traits at once, but asks one question
             if self._asked is None or self._asked[0] != question.hidden:
-                self._refusal = {}
+                self._refusal = None
             self._asked = question.key
             self.engine.ask(question)
-
-    @t.observe("draw")
-    def _draw(self, change: Any) -> None:
-        if self._picture is None:
-            return
-        try:
-            self.mask = _drawn(self._picture, self._grid, strategy=self.strategy, ratio=self.ratio, seed=self.seed)
-        except Exception as error:
-            self._refuse("No mask could be drawn", error, "The mask before it is still here.")
-
-    @t.observe("upload")
-    def _uploaded(self, change: Any) -> None:
-        if not self.upload:
-            return
-        try:
-            self.load(self.upload)
-        except Exception as error:
-            name = self.upload_name or "The file"
-            self._refuse(f"{name} could not be opened", error, "The picture before it is still here.")
-        self.upload = b""
-
-    def _refuse(self, title: str, error: Exception, hint: str) -> None:
-        self.problem = self._refusal = problem(title, error, hint)
-
-    def _send(self, msg: dict, buffers: Any = None) -> None:
-        """Steps of a drag are not echoed: the browser that paints has no use for it, and others get the mask at the end."""
-        if msg.get("method") == "echo_update" and msg["state"].get("dragging", self.dragging):
-            self._untold = True
-        else:
-            super()._send(msg, buffers)
 
     # --- answering ---
 
@@ -202,39 +118,11 @@ class MaskPainter(LiveWidget, bundle="mask_painter"):
         if question.exact or not shown:
             self.outcome = shown.outcome if shown else None
         hint = "Your mask is kept: paint on to try again."
-        self.problem = problem("The model failed on this mask", answer.error, hint) if answer.error else self._refusal
+        self.problem = (
+            problem("The model failed on this mask", answer.error, hint) if answer.error else self._refusal or {}
+        )
         self.report = question.report(shown, events=self.engine.events, runs=self.engine.runs)
-        if question.exact and self._untold:
-            self._untold = False
-            self.send_state(["stroke", "hidden"])
-
-    # --- masks in and out ---
-
-    def _read(self, data: Any) -> bytes:
-        """The browser's mask as 0 and 1; of another size, it is refused and the browser gets the last good one back."""
-        hidden = np.frombuffer(bytes(data), np.uint8)
-        if hidden.size == self._grid.count:
-            return (hidden != 0).astype(np.uint8).tobytes()
-        wants = f"{self.rows} x {self.cols} = {self._grid.count}"
-        error = f"mask has {hidden.size} patches, but this model's grid has {wants}: it was made for another model"
-        self._refuse("This mask does not fit", ValueError(error), "The mask before it is still here.")
-        self.send_state("hidden")
-        return self.hidden
-
-    @t.validate("hidden")
-    def _sized(self, proposal: Any) -> bytes:
-        has, wants = len(proposal["value"]), self._grid.count
-        if has != wants:
-            raise t.TraitError(
-                f"hidden has {has} bytes, but one for each of {wants} patches is wanted: set mask instead"
-            )
-        return bytes(map(bool, proposal["value"]))
-
-    def _bytes(self, mask: Any) -> bytes:
-        mask = self._grid.check(mask if isinstance(mask, Mask) else Mask.from_array(mask))
-        if len(mask) != 1:
-            raise ValueError(f"mask is for {len(mask)} pictures, but a painter shows one: take one, e.g. mask[0]")
-        return mask.array.astype(np.uint8).tobytes()
+        self._tell_drag(question.exact)
 
 
 def _model(mim: Any) -> MaskedModel:
@@ -246,13 +134,3 @@ def _model(mim: Any) -> MaskedModel:
         has = type(mim).__name__
         raise TypeError(f"mim is {has}, but a MaskedModel or a name for load_mim is wanted: MaskPainter(picture, mim)")
     return mim
-
-
-def _fitted(source: Any, grid: Grid) -> Picture:
-    return image(source, size=(grid.height, grid.width))
-
-
-def _drawn(picture: Picture, grid: Grid, *, strategy: str, ratio: float, seed: int) -> Mask:
-    if strategy not in STRATEGIES:
-        raise ValueError(f"strategy is {strategy!r}, but there are {', '.join(STRATEGIES)}")
-    return STRATEGIES[strategy](ratio)(picture.tensor(), grid, seeded(seed))

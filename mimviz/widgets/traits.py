@@ -11,10 +11,11 @@ import traitlets as t
 from .attention_explorer import AttentionExplorer
 from .live import LiveWidget
 from .mask_painter import MaskPainter
+from .painted import Painted
 from .register_inspector import RegisterInspector
 from .saliency_comparer import SaliencyComparer
 
-WIDGETS: tuple[type[LiveWidget], ...] = (MaskPainter, AttentionExplorer, RegisterInspector, SaliencyComparer)
+WIDGETS: tuple[type[LiveWidget], ...] = (Painted, MaskPainter, AttentionExplorer, RegisterInspector, SaliencyComparer)
 TARGET = Path(__file__).parents[2] / "widgets" / "src" / "traits.ts"
 HEADER = "// The traits that Python and the browser share. Generated from Python: python -m mimviz.widgets.traits\n"
 
@@ -28,7 +29,8 @@ def _interface(widget: type[LiveWidget]) -> str:
     traits = widget.class_traits(sync=True)
     own = [name for name in vars(widget) if name in traits and not name.startswith("_")]
     lines = "".join(f"  {name}: {_type(traits[name], name)};\n" for name in own)
-    return f"\nexport interface {widget.__name__}Traits {{\n{lines}}}\n"
+    above = "".join(f" extends {base.__name__}Traits" for base in widget.__bases__ if base in WIDGETS)
+    return f"\nexport interface {widget.__name__}Traits{above} {{\n{lines}}}\n"
 
 
 def _type(trait: t.TraitType, name: str) -> str:

@@ -16,7 +16,8 @@ def test_check_fails_on_an_old_file(tmp_path, capsys):
     assert traits.main(["--check", "--output", str(path)]) == 0
     text = path.read_text()
     for line in (
-        "export interface MaskPainterTraits {",
+        "export interface PaintedTraits {",
+        "export interface MaskPainterTraits extends PaintedTraits {",
         "  hidden: DataView;",
         "  strategies: string[];",
         "  dragging: boolean;",

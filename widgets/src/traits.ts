@@ -1,6 +1,6 @@
 // The traits that Python and the browser share. Generated from Python: python -m mimviz.widgets.traits
 
-export interface MaskPainterTraits {
+export interface PaintedTraits {
   rows: number;
   cols: number;
   height: number;
@@ -10,8 +10,6 @@ export interface MaskPainterTraits {
   stroke: number;
   dragging: boolean;
   original: DataView;
-  picture: DataView;
-  error: DataView;
   report: Record<string, unknown>;
   problem: Record<string, unknown>;
   strategies: string[];
@@ -23,6 +21,11 @@ export interface MaskPainterTraits {
   statistics: string;
   upload: DataView;
   upload_name: string;
+}
+
+export interface MaskPainterTraits extends PaintedTraits {
+  picture: DataView;
+  error: DataView;
 }
 
 export interface AttentionExplorerTraits {

@@ -1,6 +1,6 @@
 /** The mask of one view: painting, undo and what goes over the wire. No DOM. */
 import type { AnyModel } from "@anywidget/types";
-import type { MaskPainterTraits } from "../traits";
+import type { PaintedTraits } from "../traits";
 import { asBytes, toView } from "./binary";
 import type { Grid } from "./grid";
 import { History } from "./history";
@@ -9,7 +9,7 @@ import { type Mask, equal } from "./mask";
 
 const PATIENCE = 400; // ms; a busy kernel shall at least have the newest mask waiting for it
 
-export type PainterModel = AnyModel<MaskPainterTraits>;
+export type PainterModel = AnyModel<PaintedTraits>;
 
 export class MaskSession {
   grid: Grid = { rows: 0, cols: 0 };

@@ -1,5 +1,5 @@
 /** MaskPainter: hide patches with the pointer, watch the model fill them in. */
-import type { RenderProps } from "@anywidget/types";
+import type { AnyModel, RenderProps } from "@anywidget/types";
 import { asBytes, asFloats } from "../kit/binary";
 import type { Pixels } from "../kit/compose";
 import { decode, fromRgb } from "../kit/decode";
@@ -8,7 +8,7 @@ import { panelWidth } from "../kit/layout";
 import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
 import { type Mask, count } from "../kit/mask";
 import { type Problem, type Report, readProblem, readReport } from "../kit/report";
-import { MaskSession, type PainterModel } from "../kit/session";
+import { MaskSession } from "../kit/session";
 import type { MaskPainterTraits } from "../traits";
 import { actions } from "./parts/actions";
 import { h, ownKeys, setText } from "./parts/dom";
@@ -49,7 +49,7 @@ class MaskPainter {
   private chosen: number | null = null; // panel width in pixels, null = fit
 
   constructor(
-    private readonly model: PainterModel,
+    private readonly model: AnyModel<MaskPainterTraits>,
     el: HTMLElement,
     private readonly signal: AbortSignal,
   ) {
