@@ -2,5 +2,6 @@
 
 from . import decoders, how, losses, targets, where
 from .model import MaskedModel
+from .teacher import EMA, Frozen, Teacher
 
-__all__ = ["MaskedModel", "decoders", "how", "losses", "targets", "where"]
+__all__ = ["EMA", "Frozen", "MaskedModel", "Teacher", "decoders", "how", "losses", "targets", "where"]

@@ -1,7 +1,11 @@
-"""Losses: (guess, truth) → a number for every entry, (B, M, D) → (B, M, D). The model takes the mean over D."""
+"""Losses: (guess, truth) → a number for every entry, (B, M, D) → the same, or for every row, (B, M, 1). The model takes means."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,3 +20,26 @@ def squared(guess: Rows, truth: Rows) -> Rows:
 def absolute(guess: Rows, truth: Rows) -> Rows:
     """|guess − truth|, SimMIM's loss."""
     return (guess - truth).abs()
+
+
+@dataclass(frozen=True)
+class SmoothL1:
+    """(guess − truth)² / 2β where they are nearer than β, else |guess − truth| − β/2: data2vec's loss (section 3.3)."""
+
+    beta: float = 2.0
+
+    def __call__(self, guess: Rows, truth: Rows) -> Rows:
+        return F.smooth_l1_loss(guess, truth, reduction="none", beta=self.beta)
+
+
+def cosine(guess: Rows, truth: Rows) -> Float[Tensor, "B M 1"]:
+    """1 − the cosine of the angle between guess and truth, 0..2."""
+    return 1 - F.cosine_similarity(guess, truth, dim=-1)[..., None]
+
+
+def cross_entropy(guess: Rows, truth: Tensor) -> Float[Tensor, "B M 1"]:
+    """−log softmax(guess) of the true code, in nats. truth: whole numbers (B, M, 1), or probabilities (B, M, D)."""
+    logs = guess.log_softmax(-1)
+    if truth.dtype in (torch.int64, torch.int32):
+        return -logs.gather(-1, truth.long())
+    return -(truth * logs).sum(-1, keepdim=True)

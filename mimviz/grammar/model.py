@@ -15,12 +15,14 @@ from ..core import Grid, Mask, Outcome, Picture
 from ..core.outcome import View
 from ..vit import Encoder, evaluating
 from .targets.pixels import Statistics
+from .teacher import EMA, Teacher
 
 
 class MaskedModel(nn.Module):
     """One sentence of the grammar as a module: call it with normalized pictures to train, `reconstruct` to look.
 
-    The words are plain attributes, so one can be exchanged: `mim.where = Units(0.6)`.
+    The words are plain attributes, so one can be exchanged: `mim.where = Units(0.6)`. `teacher`: the encoder, if any, that words
+    of this sentence ask; they keep a plain reference, it lives here.
     """
 
     def __init__(
@@ -32,19 +34,30 @@ class MaskedModel(nn.Module):
         target: Any,
         decoder: nn.Module,
         loss: Callable,
+        teacher: Teacher | None = None,
         name="",
     ):
         super().__init__()
         self.encoder, self.where, self.how, self.target = encoder, where, how, target
-        self.decoder, self.loss, self.name = decoder, loss, name
+        self.decoder, self.loss, self.teacher, self.name = decoder, loss, teacher, name
 
     def forward(self, images: Float[Tensor, "B 3 H W"], mask: Mask | None = None) -> Outcome:
         """Normalized pictures (B, 3, height, width) and a mask (or None: `where` draws one) → Outcome with a gradient."""
         mask = self._mask(images, mask)
-        seen = self.encode(images, mask)
-        guess, truth = self.decoder(seen, mask), self.target(images, mask)
+        return self.compare(self.predict(images, mask), images, mask)
+
+    def predict(self, images: Float[Tensor, "B 3 H W"], mask: Mask) -> Float[Tensor, "B N D"]:
+        """The guess, from what the encoder makes of the visible patches."""
+        return self.decoder(self.encode(images, mask), mask)
+
+    def compare(
+        self, guess: Float[Tensor, "B N D"], images: Float[Tensor, "B 3 H W"], mask: Mask, **terms: Tensor
+    ) -> Outcome:
+        """The guess against the target; `terms` are added to the loss."""
+        truth = self.target(images, mask)
         where = torch.arange(self.grid.count, device=images.device).expand(len(images), -1)
-        return Outcome(mask, guess, truth, self.loss(guess, truth).mean(-1), where, self._view(images, mask, "visible"))
+        view = self._view(images, mask, "visible")
+        return Outcome(mask, guess, truth, self.loss(guess, truth).mean(-1), where, view, terms)
 
     def encode(self, images: Float[Tensor, "B 3 H W"], mask: Mask) -> Float[Tensor, "B K C"]:
         """What the encoder makes of pictures whose hidden patches it may not see: tokens (B, prefix + K, width)."""
@@ -107,7 +120,9 @@ class MaskedModel(nn.Module):
         return bool(getattr(self.target, "normalize", False))
 
     def after_step(self) -> None:
-        """Called once after each optimizer step: the one door for slow state such as a teacher; most recipes have none."""
+        """Called once after each optimizer step, the one door for slow state: a teacher that follows the encoder does so here."""
+        if isinstance(self.teacher, EMA):
+            self.teacher.update(self.encoder)
 
     # --- inside ---
 

@@ -4,6 +4,7 @@ A word that knows how its rows look has `draw(rows, *, like=None) → (B, H, W, 
 and columns; `like` are rows that set the colours of both where these are fitted (a PCA), so that guess and truth can be compared.
 """
 
+from .features import Features
 from .pixels import Pixels
 
-__all__ = ["Pixels"]
+__all__ = ["Features", "Pixels"]
