@@ -39,6 +39,7 @@ from .rise import RISE
 from .rollout import Rollout
 from .salient_relevance import SalientRelevance
 from .score_cam import ScoreCAM
+from .shearlet_x import ShearletX
 from .similarity import LayerSimilarity as LayerSimilarity
 from .sink import AttentionSink
 from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
@@ -56,7 +57,7 @@ __all__ = [
     "Gradient", "InputXGradient", "IntegratedGradients", "SmoothGrad", "VarGrad", "SmoothGradSquared", "GradientSHAP",
     "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution", "GradCAM", "GradCAMPlusPlus",
     "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM", "RISE", "GuidedIG", "BlurIG", "XRAI", "FullGrad", "NormGrad",
-    "RegionalMultiScale", "LRP", "SalientRelevance", "WaveletX",
+    "RegionalMultiScale", "LRP", "SalientRelevance", "WaveletX", "ShearletX",
 ]  # fmt: skip
 
 DIAGNOSTICS = [

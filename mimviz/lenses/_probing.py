@@ -47,7 +47,7 @@ class Probe:
         self._began = time.perf_counter()
         self.batch = min(batch or self._first(), passes)
 
-    def __call__(self, ask: Callable[[int, int], Tensor]) -> Iterator[tuple[int, int, Tensor]]:
+    def __call__(self, ask: Callable[[int, int], T]) -> Iterator[tuple[int, int, T]]:
         """(start, stop, what `ask(start, stop)` gave)."""
         while self.done < self.passes:
             start, stop = self.done, min(self.done + self.batch, self.passes)
@@ -63,7 +63,7 @@ class Probe:
         seconds = time.perf_counter() - self._began
         return Partial(Heatmap(values, by=by, signed=signed), self.done, self.passes, self.batch, seconds)
 
-    def _tried(self, ask: Callable[[int, int], Tensor], start: int, stop: int) -> Tensor | None:
+    def _tried(self, ask: Callable[[int, int], T], start: int, stop: int) -> T | None:
         """None where memory ran out and less may still fit."""
         device = self._images.device
         if device.type == "cuda":

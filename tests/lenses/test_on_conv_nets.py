@@ -32,6 +32,7 @@ FEWER = {
     "BlurIG": {"steps": 15},
     "RegionalMultiScale": {"scales": (40,), "samples": 1},
     "WaveletX": {"steps": 15, "samples": 2},
+    "ShearletX": {"steps": 15, "samples": 2},
 }
 saliency = [name for name in lenses.__all__ if not reads_attention(name)]
 
