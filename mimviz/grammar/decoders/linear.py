@@ -17,4 +17,10 @@ class Linear(nn.Module):
         self.head = nn.Linear(width, out)
 
     def forward(self, seen: Float[Tensor, "B K C"], mask: Mask) -> Float[Tensor, "B N D"]:
-        return self.head(seen[:, self.prefix :])
+        patches = seen[:, self.prefix :]
+        if patches.shape[1] != (count := mask.hidden.shape[1]):
+            raise ValueError(
+                f"the encoder hands on {patches.shape[1]} of {count} patches, but a linear decoder guesses only where there is a "
+                "token: keep all patches, e.g. how=MaskToken(...), or take decoder=Transformer(...)"
+            )
+        return self.head(patches)

@@ -44,6 +44,11 @@ class Transformer(nn.Module):
         x = self.embed(seen)  # (B, prefix + K, dim)
         B, _, D = x.shape
         ids = mask.keep_ids[..., None].expand(-1, -1, D)
+        if x.shape[1] - self.prefix != ids.shape[1]:
+            raise ValueError(
+                f"the encoder hands on {x.shape[1] - self.prefix} patches, but {ids.shape[1]} are visible, and this decoder brings "
+                "its own token for each hidden one: leave hidden patches out, how=Drop()"
+            )
         patches = (
             self.token.to(x.dtype).expand(B, self.grid.count, D).scatter(1, ids, x[:, self.prefix :])
         )  # (B, N, dim)
