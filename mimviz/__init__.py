@@ -13,7 +13,7 @@ _HOMES = {
     "image": "data", "images": "data",
     "Encoder": "vit", "Scene": "vit", "encoder": "vit",
     "MaskedModel": "grammar",
-    "fit": "train",
+    "Run": "train", "fit": "train",
     "load_mim": "zoo", "load_vit": "zoo",
     "AttentionExplorer": "widgets", "MaskPainter": "widgets", "RegisterInspector": "widgets", "SaliencyComparer": "widgets",
 }  # fmt: skip
@@ -21,7 +21,7 @@ _PACKAGES = ("core", "data", "vit", "lenses", "discover", "grammar", "recipes", 
 
 __all__ = [
     "AttentionExplorer", "Encoder", "Grid", "Heatmap", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture",
-    "RegisterInspector", "SaliencyComparer", "Scene",
+    "RegisterInspector", "Run", "SaliencyComparer", "Scene",
     "encoder", "fit", "image", "images", "load_mim", "load_vit",
     "core", "data", "discover", "grammar", "lenses", "plot", "recipes", "train", "tune", "vit", "widgets", "zoo",
 ]  # fmt: skip
@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from .core import Grid, Heatmap, Mask, Outcome, Picture
     from .data import image, images
     from .grammar import MaskedModel
-    from .train import fit
+    from .train import Run, fit
     from .vit import Encoder, Scene, encoder
     from .widgets import AttentionExplorer, MaskPainter, RegisterInspector, SaliencyComparer
     from .zoo import load_mim, load_vit

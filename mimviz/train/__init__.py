@@ -1,5 +1,10 @@
-"""Train a masked model: fit yields one Step after another."""
+"""Train a masked model: fit yields one Step after another, and a Run does the same in a thread of its own, to be watched."""
 
-from .fit import Step, fit
+from .fit import fit
+from .guards import TrainingWarning, Warned
+from .health import Health
+from .history import History
+from .loop import Step
+from .run import Event, Run
 
-__all__ = ["Step", "fit"]
+__all__ = ["Event", "Health", "History", "Run", "Step", "TrainingWarning", "Warned", "fit"]

@@ -4,24 +4,50 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 
-def save(path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, **facts) -> None:
-    """Writes what `load` needs to go on after `step`; `facts` (JSON-able) travel along."""
-    tensors = {f"model.{k}": v.detach().contiguous().cpu() for k, v in model.state_dict().items()}
+def save(
+    path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, more: dict[str, Tensor], **facts
+) -> None:
+    """Writes what `load` needs to go on after `step`; `facts` (JSON-able) and the tensors of `more` travel along."""
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()} | more
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v).detach().contiguous().cpu() for k, v in state.items()}
+        tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
+    write(path, tensors, {"mimviz-run": json.dumps({"step": step, **facts})})
+
+
+def write(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """A safetensors file, whole or not at all: where it cannot be written (OSError, e.g. a full disk), nothing is left behind."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata={"mimviz-run": json.dumps({"step": step, **facts})})
-    publish(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(_apart(tensors), part, metadata=metadata)
+        publish(part, path)
+    except BaseException as err:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if isinstance(err, SafetensorError):
+            raise OSError(f"{path} could not be written: {err}") from err
+        raise
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU, contiguous, and no two in the same memory, as safetensors wants them (weights may be tied)."""
+    found, seen = {}, set()
+    for name, value in tensors.items():
+        value = value.detach().contiguous().cpu()
+        place = value.untyped_storage().data_ptr()
+        found[name] = value.clone() if place in seen else value
+        seen.add(place)
+    return found
 
 
 def publish(part: Path, path: Path) -> None:

@@ -1,0 +1,79 @@
+"""What a training was like, step by step: numbers that a curve is drawn from, and the health of its layers now and then."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from dataclasses import astuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .health import Health
+from .loop import Step
+
+COLUMNS = ("loss", "lr", "seconds", "pictures", "grad_norm")
+CHECKUPS = 64  # kept; of more, every second one is dropped
+
+
+class History:
+    """`history.loss`, `.lr`, `.seconds`, `.pictures` and `.grad_norm` are arrays, one number for each step, the first for step 1.
+
+    `history.health` is {step: {layer: Health}} for the steps that were looked into.
+    """
+
+    def __init__(self) -> None:
+        self._columns = {name: array("d") for name in COLUMNS}
+        self.health: dict[int, dict[str, Health]] = {}
+
+    def __len__(self) -> int:
+        return min(map(len, self._columns.values()))
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        if name not in COLUMNS:
+            raise AttributeError(f"a history has no {name!r}; it has {', '.join(COLUMNS)}, speed and health")
+        return np.array(self._columns[name])
+
+    @property
+    def speed(self) -> np.ndarray:
+        """Pictures per second, of each step."""
+        return self.pictures / np.maximum(self.seconds, 1e-9)
+
+    def add(self, step: Step) -> None:
+        for name in COLUMNS:
+            self._columns[name].append(getattr(step, name))
+        if step.health is not None:
+            self.health[step.index] = step.health
+            if len(self.health) > CHECKUPS:
+                self.health = dict([*list(self.health.items())[::2], (step.index, step.health)])
+
+    def cut(self, steps: int) -> History:
+        """The first `steps` of it, as a new one."""
+        other = History()
+        other._columns = {name: column[:steps] for name, column in self._columns.items()}
+        other.health = {step: layers for step, layers in self.health.items() if step <= steps}
+        return other
+
+    def tensors(self) -> dict[str, Tensor]:
+        """For a safetensors file."""
+        kept = {f"history.{name}": torch.tensor(column, dtype=torch.float64) for name, column in self._columns.items()}
+        if self.health:
+            told = {
+                step: {name: astuple(each) for name, each in layers.items()} for step, layers in self.health.items()
+            }
+            kept["history.health"] = torch.tensor(list(json.dumps(told).encode()), dtype=torch.uint8)
+        return kept
+
+    @classmethod
+    def of(cls, tensors: dict[str, Tensor]) -> History:
+        """From what `tensors` gave."""
+        history = cls()
+        for name in COLUMNS:
+            history._columns[name].extend(tensors[f"history.{name}"].tolist())
+        if "history.health" in tensors:
+            told = json.loads(bytes(tensors["history.health"].tolist()))
+            history.health = {
+                int(s): {name: Health(*each) for name, each in layers.items()} for s, layers in told.items()
+            }
+        return history

@@ -1,0 +1,39 @@
+"""How often something may be done beside a training, so that it takes no more than a share of the time."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+
+
+class Pace:
+    """`due()` says whether there is time for it once more; what is done `with pace.timed():` is counted.
+
+    share: of the time that passes in `tick`, 0..1. guess: seconds that the first one is thought to take.
+    """
+
+    def __init__(self, share: float, guess: float = 0.0):
+        if not 0 <= share <= 1:
+            raise ValueError(f"share is {share}, but a share of the time from 0 to 1 is wanted")
+        self.share, self.cost, self.spent, self.passed = share, guess, 0.0, 0.0
+
+    def tick(self, seconds: float) -> None:
+        """So much time has gone by."""
+        self.passed += seconds
+
+    def due(self) -> bool:
+        return self.spent + self.cost <= self.share * self.passed or self.share == 1
+
+    @contextmanager
+    def timed(self):
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.cost = time.perf_counter() - began
+            self.spent += self.cost
+
+    def count(self, seconds: float) -> None:
+        """The same for what has timed itself."""
+        self.cost = seconds
+        self.spent += seconds
