@@ -12,7 +12,7 @@ ORDER = (
     " < widgets < share < lab"
 )
 RANK = {name: rank for rank, names in enumerate(ORDER.split(" < ")) for name in names.split(",")}
-HOMES = {"anywidget": {"widgets"}, "captum": {"lenses"}, "timm": {"vit", "cnn", "zoo", "decoders"}}
+HOMES = {"anywidget": {"widgets"}, "captum": {"lenses"}, "timm": {"vit", "cnn", "zoo", "decoders", "tune"}}
 ROOT = Path(mimviz.__file__).parent
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if len(path.relative_to(ROOT).parts) > 1]
 
