@@ -29,6 +29,11 @@ class Stages:
     stage_of: tuple[int, ...]
     pool: str
 
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """The last stage of each grid, finest first: a dilated net has several stages of one grid."""
+        return tuple(s for s, grid in enumerate(self.grids) if grid not in self.grids[s + 1 :])
+
 
 def stages(net: nn.Module, height: int, width: int) -> Stages:
     """The stages of a ResNet or ConvNeXt for pictures of `height × width` pixels.

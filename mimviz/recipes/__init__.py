@@ -2,5 +2,6 @@
 
 from .mae import mae
 from .simmim import simmim
+from .spark import spark
 
-__all__ = ["mae", "simmim"]
+__all__ = ["mae", "simmim", "spark"]

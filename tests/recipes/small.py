@@ -9,6 +9,7 @@ GRID = mv.Grid(4, 4, 8)
 
 SMALL: dict[str, dict] = {
     "mae": {"dim": 32, "depth": 1},
+    "spark": {"dim": 32},
 }
 """Keywords that make a recipe small; none where its defaults are."""
 
@@ -17,7 +18,10 @@ EXCEPT: dict[str, dict[str, str]] = {}
 
 
 VIT = ("vit_tiny_patch16_224", {"patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3})
-ENCODERS: dict[str, tuple[str, dict]] = {}
+RESNET = ("resnet18", {"layers": (1, 1, 1, 1), "channels": (8, 16, 24, 32), "output_stride": 8})
+ENCODERS: dict[str, tuple[str, dict]] = {
+    "spark": RESNET,
+}
 """{recipe: (name, keywords) of its encoder}, of 4 x 4 patches of 8 pixels, where its paper is not about a plain ViT."""
 
 

@@ -1,6 +1,7 @@
 """From what the encoder saw to a guess: decoder(seen, mask) → (B, N, D)."""
 
+from .light import Light
 from .linear import Linear
 from .transformer import Transformer
 
-__all__ = ["Linear", "Transformer"]
+__all__ = ["Light", "Linear", "Transformer"]
