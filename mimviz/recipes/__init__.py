@@ -1,7 +1,11 @@
 """One file, one paper: a recipe turns an encoder into a masked model."""
 
+from .data2vec import data2vec
+from .ijepa import ijepa
 from .mae import mae
+from .maskfeat import maskfeat
+from .pixmim import pixmim
 from .simmim import simmim
 from .spark import spark
 
-__all__ = ["mae", "simmim", "spark"]
+__all__ = ["data2vec", "ijepa", "mae", "maskfeat", "pixmim", "simmim", "spark"]

@@ -2,6 +2,7 @@
 
 from .light import Light
 from .linear import Linear
+from .predictor import Predictor
 from .transformer import Transformer
 
-__all__ = ["Light", "Linear", "Transformer"]
+__all__ = ["Light", "Linear", "Predictor", "Transformer"]

@@ -5,6 +5,8 @@ and columns; `like` are rows that set the colours of both where these are fitted
 """
 
 from .features import Features
+from .hog import HOG
+from .low_pass import LowPass
 from .pixels import Pixels
 
-__all__ = ["Features", "Pixels"]
+__all__ = ["HOG", "Features", "LowPass", "Pixels"]
