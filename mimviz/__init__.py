@@ -15,15 +15,15 @@ _HOMES = {
     "MaskedModel": "grammar",
     "Run": "train", "fit": "train",
     "load_mim": "zoo", "load_vit": "zoo",
-    "AttentionExplorer": "widgets", "MaskPainter": "widgets", "RegisterInspector": "widgets", "SaliencyComparer": "widgets",
+    "AttentionExplorer": "widgets", "MaskPainter": "widgets", "RecipeLab": "widgets", "RegisterInspector": "widgets", "SaliencyComparer": "widgets",
 }  # fmt: skip
-_PACKAGES = ("core", "data", "vit", "lenses", "discover", "grammar", "recipes", "tune", "train", "zoo", "plot", "widgets")
+_PACKAGES = ("core", "data", "vit", "lenses", "judges", "discover", "grammar", "recipes", "tune", "train", "zoo", "plot", "widgets")
 
 __all__ = [
     "AttentionExplorer", "Encoder", "Grid", "Heatmap", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture",
-    "RegisterInspector", "Run", "SaliencyComparer", "Scene",
+    "RecipeLab", "RegisterInspector", "Run", "SaliencyComparer", "Scene",
     "encoder", "fit", "image", "images", "load_mim", "load_vit",
-    "core", "data", "discover", "grammar", "lenses", "plot", "recipes", "train", "tune", "vit", "widgets", "zoo",
+    "core", "data", "discover", "grammar", "judges", "lenses", "plot", "recipes", "train", "tune", "vit", "widgets", "zoo",
 ]  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def __dir__():
 
 
 if TYPE_CHECKING:  # what editors and type checkers see
-    from . import core, data, discover, grammar, lenses, plot, recipes, train, tune, vit, widgets, zoo
+    from . import core, data, discover, grammar, judges, lenses, plot, recipes, train, tune, vit, widgets, zoo
     from .core import Grid, Heatmap, Mask, Outcome, Picture
     from .data import image, images
     from .grammar import MaskedModel

@@ -1,4 +1,4 @@
-"""The values that everything else speaks in: Grid, Mask, Heatmap, Picture, Outcome."""
+"""The values that everything else speaks in: Grid, Mask, Heatmap, Picture, Outcome, Score."""
 
 from .describe import Description, describe
 from .grid import Grid
@@ -6,5 +6,8 @@ from .heatmap import Heatmap
 from .mask import Mask, keep_count, seeded
 from .outcome import Outcome
 from .picture import Picture
+from .score import Curve, Score
 
-__all__ = ["Description", "Grid", "Heatmap", "Mask", "Outcome", "Picture", "describe", "keep_count", "seeded"]
+__all__ = [
+    "Curve", "Description", "Grid", "Heatmap", "Mask", "Outcome", "Picture", "Score", "describe", "keep_count", "seeded",
+]  # fmt: skip

@@ -101,6 +101,11 @@ class Outcome:
         return self._shown(self._pasted)
 
     @property
+    def filled(self) -> Tensor:
+        """(B, 3, H, W): the same as the model takes it, normalized; of many pictures at once."""
+        return self._drawable.grid.unpatchify(self._pasted)
+
+    @property
     def original(self) -> Picture:
         """What the model got."""
         return self._shown(self._patches)

@@ -12,6 +12,7 @@ from .evaluating import evaluating
 from .scene import Scene
 
 Remove = Literal["fill", "drop"]
+TOKENS = 8 * 196  # of one batch on a processor, where larger ones gain nothing
 
 
 class Dropping:
@@ -40,6 +41,27 @@ class Dropping:
                 ids = keep[rows].nonzero()[:, 1].reshape(-1, count)  # (K', kept)
                 out[rows] = self._kept(content, ids).to(out)
         return out
+
+    @torch.no_grad()
+    def outputs(self, hidden: Tensor) -> Tensor:
+        """(K, B, N) boolean, a mask of its own for each picture, True = left out → the model's outputs (K · B, classes)."""
+        keep = ~hidden.flatten(0, 1)  # (K · B, N)
+        counts = keep.sum(1)
+        if int(counts.min()) < 1:
+            raise ValueError("a mask hides every patch, but at least one must be left to look at")
+        vit, parts, order = self._encoder.vit, [], []
+        with evaluating(self._scene.model):
+            content = self._encoder.embed(self._scene.images)  # (B, N, width)
+            for count in counts.unique().tolist():
+                rows = (counts == count).nonzero()[:, 0]
+                size = max(TOKENS // count, 1)
+                for some in rows.split(size):
+                    ids = keep[some].nonzero()[:, 1].reshape(-1, count)
+                    mine = content[some % len(content)]
+                    seen = mine.gather(1, ids[..., None].expand(-1, -1, mine.shape[-1]))
+                    parts.append(vit.forward_head(self._encoder(seen, ids)))
+                    order.append(some)
+        return torch.cat(parts)[torch.cat(order).argsort()]
 
     def _kept(self, content: Tensor, ids: Tensor) -> Tensor:
         """content (B, N, width), ids (K, kept) → (K, B)."""

@@ -1,0 +1,32 @@
+"""One file, one test of a map: judge(scene, heat) → Score. `removal` has the ways of taking patches away."""
+
+from . import removal as removal
+from ._agreement import disagreement as disagreement
+from ._agreement import spearman as spearman
+from .class_sensitivity import ClassSensitivity
+from .completeness_gap import CompletenessGap
+from .comprehensiveness import Comprehensiveness
+from .deletion import Deletion
+from .double_trouble import Cells as Cells
+from .double_trouble import DoubleTrouble as DoubleTrouble
+from .double_trouble import RemovalAttribution as RemovalAttribution
+from .grid_pointing_game import GridPointingGame
+from .infidelity import Infidelity
+from .insertion import Insertion
+from .mass_inside import MassInside
+from .max_sensitivity import MaxSensitivity
+from .performance_information import PerformanceInformation
+from .planted_feature import PlantedFeature
+from .pointing_game import PointingGame
+from .randomisation import Randomisation
+from .road import ROAD
+from .roar import ROAR
+from .sufficiency import Sufficiency
+
+__all__ = [
+    "Deletion", "Insertion", "Comprehensiveness", "Sufficiency", "ROAD", "Infidelity", "PerformanceInformation",
+    "PointingGame", "MassInside", "GridPointingGame", "PlantedFeature",
+    "Randomisation", "ClassSensitivity", "MaxSensitivity", "CompletenessGap", "ROAR",
+]  # fmt: skip
+
+DIAGNOSTICS = ["DoubleTrouble", "RemovalAttribution", "Cells"]
