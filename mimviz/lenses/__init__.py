@@ -2,9 +2,12 @@
 
 from ._attribute import attribute as attribute
 from ._attribute import to_quantus as to_quantus
+from ._bcosify import BCosTuning as BCosTuning
+from ._bcosify import bcosify as bcosify
 from ._tap import tap as tap
 from .ablation_cam import AblationCAM
 from .attention import Attention
+from .bcos import BCos
 from .blur_ig import BlurIG
 from .chefer import Chefer
 from .convit import Gates as Gates
@@ -57,7 +60,7 @@ __all__ = [
     "Gradient", "InputXGradient", "IntegratedGradients", "SmoothGrad", "VarGrad", "SmoothGradSquared", "GradientSHAP",
     "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution", "GradCAM", "GradCAMPlusPlus",
     "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM", "RISE", "GuidedIG", "BlurIG", "XRAI", "FullGrad", "NormGrad",
-    "RegionalMultiScale", "LRP", "SalientRelevance", "WaveletX", "ShearletX",
+    "RegionalMultiScale", "LRP", "SalientRelevance", "WaveletX", "ShearletX", "BCos",
 ]  # fmt: skip
 
 DIAGNOSTICS = [

@@ -2,7 +2,9 @@
 
 LRP gives relevance by pixel; context-aware saliency (Goferman, Zelnik-Manor, Tal, CVPR 2010) of that map turns lone pixels into
 areas: a place is salient when even the patches most like its own differ from it, at several scales, and counts less far from the
-foci. The relevance is `LRP`'s, with γ and LRP-0 at the pixels where the paper has z⁺ and z^B.
+foci. The rule of the relevance is that of the authors' code (Hey1Li/Salient-Relevance-Propagation): z⁺ in fully connected layers,
+the plain rule in convolutions and at the pixels, magnitudes of each colour. It is for conv nets; in a ViT, which is made of fully
+connected layers, z⁺ everywhere would hardly ask about the class any more, and γ of `LRP` stands for it.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
+from ..vit.relevance import relevance
+from ._pixels import joined
+from ._probing import gradients
 from .lrp import LRP
 
 
@@ -23,19 +28,29 @@ from .lrp import LRP
 class SalientRelevance:
     """(B, H, W), 0..1: the areas that stand out of the relevance map.
 
-    gamma: of the LRP below. scales: of the patches. cells: places along the longer side, at which patches are compared. like:
-    how many of the most similar patches count. focus: the saliency from which a place draws its surroundings along.
+    gamma: of the LRP below, in all layers; None is the authors' rule in a conv net and 0.25 in a ViT. scales: of the patches.
+    cells: places along the longer side, at which patches are compared. like: how many of the most similar patches count. focus:
+    the saliency from which a place draws its surroundings along.
     """
 
-    gamma: float = 0.25
+    gamma: float | None = None
     scales: tuple[float, ...] = (1.0, 0.8, 0.5, 0.3)
     cells: int = 40
     like: int = 64
     focus: float = 0.8
 
     def __call__(self, scene: Scene) -> Heatmap:
-        relevance = LRP(gamma=self.gamma)(scene).values
-        return Heatmap(torch.stack([self.salient(each) for each in relevance]).to(relevance), by=self)
+        found = self.relevance(scene)
+        return Heatmap(torch.stack([self.salient(each) for each in found]).to(found), by=self)
+
+    def relevance(self, scene: Scene) -> Tensor:
+        """(B, H, W), at least 0: magnitudes of the pixels' relevance, summed over the colours."""
+        gamma = 0.25 if self.gamma is None and scene.anatomy.attentions else self.gamma
+        if gamma is not None:
+            return LRP(gamma=gamma, channels="abs")(scene).values
+        scene.score(scene.images)  # the target is chosen by the untouched model
+        with relevance(scene.model, gamma=0.0, dense=float("inf")):
+            return joined(scene, scene.images * gradients(scene, scene.images)[0], "abs")
 
     def salient(self, relevance: Tensor) -> Tensor:
         """(H, W) → (H, W), 0..1; a constant map is 0."""

@@ -2,9 +2,9 @@
 
 Every rule is a slope. LRP-0 of a linear layer is its own slope. γ favours what speaks for the output: the layer's slope with its
 positive weights enlarged, scaled so that the output is shared out whole. An activation passes relevance on unchanged: its slope
-is f(x) / x. A norm is its scale, held fixed. Of a product of two, each factor gets half (AttnLRP, Achtibat et al., ICML 2024,
-equations 15 and 9), and softmax keeps its slope, which times the input is their equation 13; or attention is held fixed and its
-values get all (Ali et al., ICML 2022).
+is f(x) / x. A norm is its scale, held fixed, and so is a B-cos layer. Of a product of two, each factor gets half (AttnLRP,
+Achtibat et al., ICML 2024, equations 15 and 9), and softmax keeps its slope, which times the input is their equation 13; or
+attention is held fixed and its values get all (Ali et al., ICML 2022).
 """
 
 from __future__ import annotations
@@ -18,33 +18,45 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import is_read, read
+from .bcos import BCos
 from .rules import activation, replaced, straight
 
 Attention = Literal["product", "fixed"]
 
 
 @contextmanager
-def relevance(model: nn.Module, *, gamma: float = 0.0, attention: Attention = "product") -> Iterator[None]:
+def relevance(
+    model: nn.Module, *, gamma: float = 0.0, dense: float | None = None, attention: Attention = "product"
+) -> Iterator[None]:
     """While inside, input × gradient of a score is its relevance by pixel.
 
     gamma: 0 is LRP-0, larger favours positive contributions in linear and convolutional layers, inf is the α1β0 (z⁺) rule.
+    dense: the same for linear layers alone, as `gamma` unless told.
     attention: "product" is AttnLRP, "fixed" holds the attention maps as they are.
     """
-    if not gamma >= 0 or attention not in ("product", "fixed"):
+    dense = gamma if dense is None else dense
+    if not min(gamma, dense) >= 0 or attention not in ("product", "fixed"):
         raise ValueError(f"gamma={gamma}, attention={attention!r}, but at least 0 and 'product' or 'fixed' are wanted")
 
     def own(module: nn.Module) -> Callable[..., Any] | None:
+        if isinstance(module, BCos):
+            return module.held
         function = activation(module)
         if function is not None:
             return lambda x: _passed_on(function, x)
         if isinstance(module, (nn.LayerNorm, nn.GroupNorm)):
             return _norm(module)
-        if isinstance(module, (nn.Linear, nn.Conv2d)) and gamma > 0:
-            return lambda x: _favoured(module, x, gamma)
+        favour = {nn.Linear: dense, nn.Conv2d: gamma}.get(_kind(module), 0.0)
+        if favour > 0:
+            return lambda x: _favoured(module, x, favour)
         return _attention(module, attention) if is_read(module) else None
 
     with replaced(model, own):
         yield
+
+
+def _kind(module: nn.Module) -> type[nn.Module] | None:
+    return next((kind for kind in (nn.Linear, nn.Conv2d) if isinstance(module, kind)), None)
 
 
 def _passed_on(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -127,7 +127,10 @@ def test_a_transformer_block_is_lxts():
     z = norm(block.norm1, x)
     q, k, v = linear(block.attn.qkv, z).reshape(1, 17, 3, 2, 12).permute(2, 0, 3, 1, 4)
     scores = lf.matmul(
-        q, lf.mul2(k, torch.tensor(block.attn.scale, dtype=torch.float64)).transpose(-2, -1), inplace=False, epsilon=1e-12
+        q,
+        lf.mul2(k, torch.tensor(block.attn.scale, dtype=torch.float64)).transpose(-2, -1),
+        inplace=False,
+        epsilon=1e-12,
     )
     mixed = lf.matmul(lf.softmax(scores, -1), v, inplace=False, epsilon=1e-12)
     z = lf.add2(x, linear(block.attn.proj, mixed.transpose(1, 2).flatten(2)), inplace=False, epsilon=1e-12)
@@ -165,6 +168,41 @@ def test_bad_rules():
 
 
 # --- salient relevance ---
+
+
+def test_relevance_of_a_conv_net_is_that_of_the_authors_code():
+    """Layer after layer as their `relprop`: Z = x V⁺ in the linear layer, Z = the output itself in a convolution."""
+    from .planted_cnn import planted_scene as planted_conv_net
+
+    net, x = plain_cnn(bias=False).double(), torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    best = int(net(x).argmax())
+    assert net(x)[0, best] > 0, "their rule takes positive weights, which speak for a positive logit"
+    conv1, _, pool, conv2, _ = net.body
+    one = conv1(x)
+    low = pool(one.relu())
+    two = conv2(low)
+    flat, keep = two.relu().flatten(1), net.head.weight[best].clamp_min(0)
+    R = flat * keep * (net.head(flat)[0, best] / (flat @ keep))  # (1, 384)
+    low_ = low.detach().requires_grad_()
+    R = low * torch.autograd.grad(conv2(low_), low_, R.reshape(two.shape) / two)[0]
+    x_ = x.clone().requires_grad_()
+    pooled = pool(conv1(x_).relu())
+    expected = x * torch.autograd.grad(pooled, x_, torch.where(pooled > 0, R / pooled, 0.0).detach())[0]
+    x_ = x.clone().requires_grad_()
+    with relevance(net, gamma=0.0, dense=float("inf")):
+        found = x * torch.autograd.grad(net(x_)[0, best], x_)[0]
+    torch.testing.assert_close(found, expected.detach(), rtol=1e-6, atol=1e-10)
+    scene = planted_conv_net()
+    with relevance(scene.model, gamma=0.0, dense=float("inf")):
+        by_hand = (
+            (
+                scene.images
+                * torch.autograd.grad(scene.score(leaf := scene.images.clone().requires_grad_()).sum(), leaf)[0]
+            )
+            .abs()
+            .sum(1)
+        )
+    torch.testing.assert_close(lenses.SalientRelevance().relevance(scene), by_hand)
 
 
 def test_a_constant_relevance_is_not_salient():
