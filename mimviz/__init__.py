@@ -15,7 +15,8 @@ _HOMES = {
     "MaskedModel": "grammar",
     "Run": "train", "fit": "train",
     "load_mim": "zoo", "load_vit": "zoo",
-    "AttentionExplorer": "widgets", "MaskPainter": "widgets", "RecipeLab": "widgets", "RegisterInspector": "widgets", "SaliencyComparer": "widgets",
+    "AttentionExplorer": "widgets", "MaskPainter": "widgets", "RecipeLab": "widgets",
+    "RegisterInspector": "widgets", "SaliencyComparer": "widgets",
 }  # fmt: skip
 _PACKAGES = ("core", "data", "vit", "lenses", "judges", "discover", "grammar", "recipes", "tune", "train", "zoo", "plot", "widgets")
 
@@ -49,5 +50,5 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from .grammar import MaskedModel
     from .train import Run, fit
     from .vit import Encoder, Scene, encoder
-    from .widgets import AttentionExplorer, MaskPainter, RegisterInspector, SaliencyComparer
+    from .widgets import AttentionExplorer, MaskPainter, RecipeLab, RegisterInspector, SaliencyComparer
     from .zoo import load_mim, load_vit

@@ -4,7 +4,11 @@ from .attention_explorer import AttentionExplorer
 from .engine import Answer, Engine, Turn
 from .live import LiveWidget
 from .mask_painter import MaskPainter
+from .recipe_lab import RecipeLab
 from .register_inspector import RegisterInspector
 from .saliency_comparer import SaliencyComparer
 
-__all__ = ["Answer", "AttentionExplorer", "Engine", "LiveWidget", "MaskPainter", "RegisterInspector", "SaliencyComparer", "Turn"]
+__all__ = [
+    "Answer", "AttentionExplorer", "Engine", "LiveWidget", "MaskPainter", "RecipeLab", "RegisterInspector", "SaliencyComparer",
+    "Turn",
+]  # fmt: skip

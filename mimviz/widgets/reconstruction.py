@@ -77,7 +77,7 @@ class Question:
 
     def __call__(self, turn: Turn) -> Shown:
         mask = read_mask(self.hidden, self.mim.grid)
-        _speak_if_blank(mask, self.mim.grid)
+        speak_if_blank(mask, self.mim.grid)
         known = (self.hidden, self.statistics)
         if known not in self.recent:
             outcome = self.mim.reconstruct(self.picture, mask, statistics=self.statistics)
@@ -85,7 +85,7 @@ class Question:
             self.recent[known] = outcome, turn.ms()
         outcome, ms = self.recent[known]
         error = outcome.error.values[0].float().cpu().numpy().astype("<f4").tobytes()
-        return Shown(outcome, _encoded(outcome.picture, exact=self.exact), error, ms)
+        return Shown(outcome, encoded(outcome.picture, exact=self.exact), error, ms)
 
     def report(self, shown: Shown | None, *, events: int, runs: int) -> Report:
         """About this question and its answer; numbers that JSON cannot say are None."""
@@ -106,7 +106,7 @@ class Question:
         }
 
 
-def _encoded(picture: Picture, *, exact: bool) -> bytes:
+def encoded(picture: Picture, *, exact: bool) -> bytes:
     """Small pictures as plain RGB bytes, which nobody has to encode and decode; others as JPEG (coarse) or PNG (exact)."""
     if picture.height * picture.width * 3 <= RAW_LIMIT:
         return (picture.array * 255).round().astype(np.uint8).tobytes()
@@ -139,7 +139,7 @@ def finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _speak_if_blank(mask: Mask, grid: Grid) -> None:
+def speak_if_blank(mask: Mask, grid: Grid) -> None:
     if mask.count == 0:
         raise Blank(
             "Nothing is hidden", "The model sees the whole picture: nothing to fill in.", "Paint over a few patches."

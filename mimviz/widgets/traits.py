@@ -12,10 +12,11 @@ from .attention_explorer import AttentionExplorer
 from .live import LiveWidget
 from .mask_painter import MaskPainter
 from .painted import Painted
+from .recipe_lab import RecipeLab
 from .register_inspector import RegisterInspector
 from .saliency_comparer import SaliencyComparer
 
-WIDGETS: tuple[type[LiveWidget], ...] = (Painted, MaskPainter, AttentionExplorer, RegisterInspector, SaliencyComparer)
+WIDGETS: tuple[type[LiveWidget], ...] = (Painted, MaskPainter, AttentionExplorer, RegisterInspector, SaliencyComparer, RecipeLab)
 TARGET = Path(__file__).parents[2] / "widgets" / "src" / "traits.ts"
 HEADER = "// The traits that Python and the browser share. Generated from Python: python -m mimviz.widgets.traits\n"
 

@@ -106,3 +106,22 @@ export interface SaliencyComparerTraits {
   report: Record<string, unknown>;
   problem: Record<string, unknown>;
 }
+
+export interface RecipeLabTraits extends PaintedTraits {
+  title: string;
+  said: Record<string, unknown>[];
+  catalogue: Record<string, unknown>;
+  forms: Record<string, unknown>[];
+  panels: Record<string, unknown>[];
+  pixels: DataView;
+  codes: string[];
+  study: string;
+  query: number;
+  studied: Record<string, unknown>;
+  study_pixels: DataView;
+  training: boolean;
+  steps: number;
+  lr: number;
+  command: Record<string, unknown>;
+  curves: Record<string, unknown>;
+}
