@@ -1,10 +1,11 @@
 """Train a masked model: fit yields one Step after another, and a Run does the same in a thread of its own, to be watched."""
 
 from .fit import fit
+from .followers import Event
 from .guards import TrainingWarning, Warned
 from .health import Health
 from .history import History
 from .loop import Step
-from .run import Event, Run
+from .run import Run
 
 __all__ = ["Event", "Health", "History", "Run", "Step", "TrainingWarning", "Warned", "fit"]

@@ -30,6 +30,12 @@ class History:
     def __len__(self) -> int:
         return min(map(len, self._columns.values()))
 
+    @property
+    def full(self) -> int:
+        """Steps it knows; -1 where an interrupt left a step half written."""
+        lengths = {len(column) for column in self._columns.values()}
+        return lengths.pop() if len(lengths) == 1 else -1
+
     def __getattr__(self, name: str) -> np.ndarray:
         if name not in COLUMNS:
             raise AttributeError(f"a history has no {name!r}; it has {', '.join(COLUMNS)}, speed and health")

@@ -21,7 +21,9 @@ class Keeper:
     def __init__(self, folder: str | Path, budget: int, *, share: float, every: int | None, steps: int):
         if budget <= 0 or (every is not None and every < 1):
             raise ValueError(f"budget is {budget} bytes and every is {every} steps, but both must be positive")
-        self.moments = Moments(folder, budget)
+        if not 0 <= share <= 1:
+            raise ValueError(f"share is {share}, but a share of the time from 0 to 1 is wanted")
+        self.moments, self.share = Moments(folder, budget), share
         self.every = every or max(1, steps // 100)
         self._exact, self._light, self._health = Pace(share / 2), Pace(share / 4), Pace(share / 4)
         if share == 1:
@@ -43,28 +45,17 @@ class Keeper:
         path = self.moments.folder / SETTINGS
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
-        told = {"mimviz-run": 1, "name": name, "settings": settings, "changes": changes}
+        told = {"mimviz-run": 1, "name": name, "every": self.every, "settings": settings, "changes": changes}
         part.write_text(json.dumps(told, indent=1), encoding="utf-8")
         publish(part, path)
 
-    def read(self) -> dict[str, Any]:
-        """What `settle` wrote; ValueError where there is none."""
-        path = self.moments.folder / SETTINGS
-        try:
-            told = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as err:
-            raise ValueError(f"{self.moments.folder} holds no run of mimviz ({err})") from err
-        if not isinstance(told, dict) or told.get("mimviz-run") != 1:
-            raise ValueError(f"{path} is no file of a run of mimviz")
-        return told
-
     def changes(self) -> dict[int, float]:
-        return {int(step): float(lr) for step, lr in self.read()["changes"].items()}
+        return {int(step): float(lr) for step, lr in read(self.moments.folder)["changes"].items()}
 
     @property
     def peak(self) -> float:
         """The learning rate's peak, as it was last set."""
-        told = self.read()
+        told = read(self.moments.folder)
         changes = {int(step): lr for step, lr in told["changes"].items()}
         return changes[max(changes)] if changes else told["settings"].get("lr", 1e-3)
 
@@ -105,3 +96,14 @@ class Keeper:
         return (
             f"Kept: all of it at step {newest.step}{more} ({self.moments.bytes / 1e6:.1f} MB) in {self.moments.folder}."
         )
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What a Keeper settled; ValueError where there is none."""
+    try:
+        told = json.loads((folder / SETTINGS).read_text("utf-8"))
+    except (OSError, ValueError) as err:
+        raise ValueError(f"{folder} holds no run of mimviz ({err})") from err
+    if not isinstance(told, dict) or told.get("mimviz-run") != 1:
+        raise ValueError(f"{folder / SETTINGS} is no file of a run of mimviz")
+    return told

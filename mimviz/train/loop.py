@@ -107,6 +107,7 @@ class Loop:
     def training(self) -> Iterator[None]:
         """The model in training mode inside, in eval mode afterwards."""
         self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)  # what an interrupted step has left
         self._guards.begin()
         try:
             yield
@@ -148,6 +149,12 @@ class Loop:
             raise ValueError(f"{path} was begun with {told}: resume with the same values, or give another checkpoint")
         self.changes = {int(step): lr for step, lr in facts.get("changes", {}).items()} | self.changes
         self.done, self._batch_at, self._before = facts["step"], None, None
+
+    def stand_as(self, other: Loop) -> None:
+        """Takes over the optimizer's memory, the step and the changed rates of another training of the same model."""
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": other.optimizer.state_dict()["state"], "param_groups": groups})
+        self.done, self.changes, self._batch_at, self._before = other.done, {**other.changes}, None, None
 
     # --- inside ---
 
@@ -242,9 +249,9 @@ def _inputs(batch, model: nn.Module) -> list[Tensor]:
     """What the model is called with: the pictures of a batch, and the labels of (pictures, labels) where it wants them."""
     parts = list(batch) if isinstance(batch, (tuple, list)) and batch else [batch]
     images = parts[0]
-    if not isinstance(images, Tensor) or images.ndim != 4:
-        what = f"a tensor {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"a batch holds {what}, but normalized pictures (B, 3, H, W) are wanted")
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
+        what = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"a batch holds {what}, but normalized pictures (B, 3, H, W) of floats are wanted")
     if not getattr(model, "wants_labels", False):
         return [images]
     if len(parts) < 2 or not isinstance(parts[1], Tensor) or parts[1].shape != images.shape[:1]:

@@ -39,6 +39,11 @@ class Moments:
     def __init__(self, folder: str | Path, budget: int):
         self.folder, self.budget = Path(folder), budget
         self._all: dict[int, Moment] = {}
+        self.look()
+
+    def look(self) -> None:
+        """Reads the folder anew."""
+        self._all = {}
         for kind in (LIGHT, EXACT):
             for path in self.folder.glob(f"*{kind}"):
                 self._add(int(path.name.removesuffix(kind)), kind, path)

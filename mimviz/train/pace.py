@@ -13,8 +13,6 @@ class Pace:
     """
 
     def __init__(self, share: float, guess: float = 0.0):
-        if not 0 <= share <= 1:
-            raise ValueError(f"share is {share}, but a share of the time from 0 to 1 is wanted")
         self.share, self.cost, self.spent, self.passed = share, guess, 0.0, 0.0
 
     def tick(self, seconds: float) -> None:

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import atexit
 import tempfile
-import threading
 import weakref
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from .branching import beside, copied, rewound
+from .driver import RUNNING, Driver
+from .followers import Event, Followers
 from .guards import Warned
 from .history import History
-from .keeping import Keeper
-from .loop import Loop, Step, warn
-from .rest import Rest
-
-RUNNING = "running"
-
-
-@dataclass(frozen=True)
-class Event:
-    """kind: "step", "state", "lr", "moment" or "warning"; step: what has just been done, of a "step"."""
-
-    kind: str
-    step: Step | None = None
+from .keeping import Keeper, read
+from .loop import Loop, warn
+from .moments import Moments
 
 
 class Run:
@@ -62,29 +51,39 @@ class Run:
         name: str = "",
         **settings: Any,
     ):
-        self.model, self.batches, self.settings = model, batches, settings
+        self.settings = settings
         self.watch = list(watch) if isinstance(watch, (list, tuple)) else [watch]
-        self.loop = (
-            Loop(model, batches, tell=self._warned, **settings) if model is not None and batches is not None else None
-        )
+        self.warnings: list[Warned] = []
+        self._followers, self._told, self._temporary = Followers(), 0, None
+        trained = model is not None and batches is not None
+        self.loop = Loop(model, batches, tell=self._warned, **settings) if trained else None  # pyright: ignore
+        self.model = model
         if folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="mimviz-run-", ignore_cleanup_errors=True)
             folder = self._temporary.name
-        self.keeper = Keeper(folder, int(budget), share=share, every=every, steps=settings.get("steps", 200))
+        self.keeper = Keeper(folder, int(budget), share=share, every=every, steps=self.steps)
         self.name = name or Path(folder).name
-        self.history = History()
-        self.warnings: list[Warned] = []
-        self.error: BaseException | None = None
-        self.state, self.message = "new", "Not started yet."
-        self._rest = Rest()
-        self._wish = "paused"
-        self._thread: threading.Thread | None = None
-        self._lock = threading.RLock()
-        self._followers: list[Callable[[], Callable[[Event], None] | None]] = []
-        self._told = 0
-        if newest := self.keeper.moments.newest:
+        self._driver = Driver(self.loop, self.keeper, self._followers, settings, self.name)
+        if newest := self.moments.newest:
             self._take_up(newest.path)
         _runs.add(self)
+
+    @classmethod
+    def open(
+        cls, folder: str | Path, model: nn.Module | None = None, batches: Iterable | None = None, **options: Any
+    ) -> Run:
+        """The run that is kept in `folder`, e.g. after a restart of the kernel: `resume()` goes on to the same numbers.
+
+        Without the model and batches that it was begun with, there are its curves and moments to look at. `options`: watch, budget,
+        share. Raises ValueError where `folder` holds no run, or that of another model."""
+        told = read(Path(folder))
+        return cls(
+            model,
+            batches,
+            folder=folder,
+            **{"name": told["name"], "every": told["every"], **options},
+            **told["settings"],
+        )
 
     # --- what a person does ---
 
@@ -92,17 +91,7 @@ class Run:
         """Train on, from where the run stands; a run that trains or is finished is left alone. Returns the run.
 
         Raises ValueError for a run that was opened without a model or batches."""
-        loop = self._whole_loop()
-        with self._lock:
-            if self.state in (RUNNING, "finished") and not (self.state == RUNNING and self._wish != RUNNING):
-                return self
-            self._wish, before = RUNNING, self._thread
-            self._thread = threading.Thread(
-                target=self._work, args=(loop, before), name=f"mimviz-run {self.name}", daemon=True
-            )
-            self.error = None
-            self._enter(RUNNING, f"Training, from step {loop.done}.")
-            self._thread.start()
+        self._driver.start()
         return self
 
     def resume(self) -> Run:
@@ -111,28 +100,26 @@ class Run:
 
     def pause(self) -> Run:
         """Rest after the step that is running. Returns the run."""
-        return self._end("paused")
+        self._driver.end("paused")
+        return self
 
     def stop(self) -> Run:
         """End after the step that is running; `resume` would still go on. Returns the run."""
-        return self._end("stopped")
+        self._driver.end("stopped")
+        return self
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Block until the run rests; False … raises what ended it, TimeoutError after `timeout` seconds.
+        """Block until the run rests; raises what ended it, and TimeoutError after `timeout` seconds. Returns the run.
 
-        Ctrl-C, or the interrupt of a notebook's kernel, stops the run, keeps it and is raised on."""
+        Ctrl-C, or the interrupt of a notebook's kernel, stops the run, keeps it, says so and is raised on."""
         try:
-            thread = self._thread
-            if thread is not None:
-                thread.join(timeout)
-                if thread.is_alive():
-                    raise TimeoutError(
-                        f"{self.name} still trains after {timeout} s, at step {len(self.history)} of {self.steps}"
-                    )
+            if not self._driver.join(timeout):
+                raise TimeoutError(
+                    f"{self.name} still trains after {timeout} s, at step {len(self.history)} of {self.steps}"
+                )
         except KeyboardInterrupt:
             self.stop()
-            if self._thread is not None:
-                self._thread.join()
+            self._driver.join()
             print(self.message)
             raise
         for warned in self.warnings[self._told :]:
@@ -144,21 +131,86 @@ class Run:
 
     @property
     def lr(self) -> float:
-        """Peak of the learning rate's schedule, as it is wanted from the next step on."""
+        """Peak of the learning rate's schedule, as it was last set."""
         return self.loop.peak if self.loop else self.keeper.peak
 
     @lr.setter
     def lr(self, value: float) -> None:
         if not value > 0:
             raise ValueError(f"lr is {value}, but a positive learning rate is wanted")
-        loop = self._whole_loop()
+        loop = self._driver.whole
 
         def change() -> None:
             loop.changes[loop.done] = float(value)
             self.keeper.settle(self.settings, loop.changes, self.name)
-            self._emit(Event("lr"))
+            self._followers.tell(Event("lr"))
 
-        self._rest.soon(change)
+        told = self._driver.rest.soon(change)
+        if told.done():
+            told.result()
+
+    def follow(self, callback: Callable[[Event], None]) -> Callable[[], None]:
+        """Have `callback` told of every `Event`, in the training's thread: be quick. Bound methods are held weakly.
+
+        Returns what ends it."""
+        return self._followers.add(callback)
+
+    def at_rest(self, ask: Callable[[], Any]) -> Any:
+        """What `ask()` returns, called between two steps; waits for the running one to end."""
+        return self._driver.rest.now(ask)
+
+    def at(self, step: int | None = None) -> nn.Module:
+        """A copy of the model, in eval mode: as it was at a kept moment, or as it is now. ValueError where nothing was kept."""
+        model = self._driver.whole.model
+        copy = self.at_rest(lambda: copied(model))
+        if step is not None:
+            copy.load_state_dict(self.moments.weights(step))
+        return copy
+
+    def branch(self, step: int, *, folder: str | Path | None = None, name: str = "", **changed: Any) -> Run:
+        """A new Run that begins as this one was after `step`: the same model (copied), batches and settings but for `changed`.
+
+        From an exact moment it stands there at once; from any other step, those between are done over first, to the same numbers.
+        `lr` is changed for the steps to come. Raises ValueError for a step that was not done, or that cannot be repeated."""
+        loop, done = self._driver.whole, len(self.history)
+        if not 0 <= step <= done or "scales" in changed:
+            wish = "scales stay as they are" if "scales" in changed else f"steps 0 to {done} are done"
+            raise ValueError(f"branch({', '.join([str(step), *changed])}) is not possible: {wish}")
+        lr, name = changed.pop("lr", None), name or f"{self.name}-from-{step}"
+        back = rewound(self.at(), loop.batches, self.settings, {**loop.changes}, self.moments, step)
+        if folder is None and not self._temporary:
+            folder = beside(self.folder, name)
+        options = {
+            "budget": self.moments.budget,
+            "every": self.keeper.every,
+            "share": self.keeper.share,
+            "watch": self.watch,
+        }
+        run = Run(back.model, loop.batches, folder=folder, name=name, **options, **{**self.settings, **changed})
+        run._begin_as(back, self.history.cut(step), lr)
+        return run
+
+    # --- what is known ---
+
+    @property
+    def state(self) -> str:
+        """ "new", "running", "paused", "stopped", "failed" or "finished"."""
+        return self._driver.state
+
+    @property
+    def message(self) -> str:
+        """The state in a sentence, and what was kept."""
+        return self._driver.message
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended a run that failed."""
+        return self._driver.error
+
+    @property
+    def history(self) -> History:
+        """The curves."""
+        return self._driver.history
 
     @property
     def steps(self) -> int:
@@ -168,126 +220,38 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where the moments are kept."""
-        return self.keeper.moments.folder
+        return self.moments.folder
 
     @property
-    def moments(self):
-        """The kept moments, see `mimviz.train.moments`."""
+    def moments(self) -> Moments:
+        """The kept moments: iterate over them for `.step` and `.exact`."""
         return self.keeper.moments
-
-    def follow(self, callback: Callable[[Event], None]) -> Callable[[], None]:
-        """Have `callback` told of every `Event`, in the training's thread: be quick. Bound methods are held weakly.
-
-        Returns what ends it."""
-        held = weakref.WeakMethod(callback) if hasattr(callback, "__self__") else lambda: callback
-        self._followers.append(held)
-        return lambda: self._followers.remove(held) if held in self._followers else None
-
-    def at_rest(self, ask: Callable[[], Any]) -> Any:
-        """What `ask()` returns, called between two steps; waits for the running one to end."""
-        return self._rest.now(ask)
-
-    def at(self, step: int | None = None) -> nn.Module:
-        """A copy of the model, in eval mode: as it was at a kept moment, or as it is now. ValueError where nothing was kept."""
-        loop = self._whole_loop()
-        copy = self.at_rest(lambda: deepcopy(loop.model)).eval()
-        if step is not None:
-            copy.load_state_dict(self.moments.weights(step))
-        return copy
 
     def __repr__(self) -> str:
         return f"Run({self.name!r}, {self.state} after {len(self.history)} of {self.steps} steps)"
 
     # --- inside ---
 
-    def _whole_loop(self) -> Loop:
-        if self.loop is None:
-            raise ValueError(f"{self.name} was opened without a model or batches: Run.open(folder, model, batches)")
-        return self.loop
-
-    def _end(self, wish: str) -> Run:
-        with self._lock:
-            if self.state == RUNNING:
-                self._wish = wish
-            elif wish == "stopped" and self.state == "paused":
-                self._enter(wish, self.message)
-        return self
-
-    def _work(self, loop: Loop, before: threading.Thread | None) -> None:
-        if before is not None:
-            before.join()
-        try:
-            with self._rest.working():
-                self._recover(loop)
-                self.keeper.begin(loop, self.history, self.settings, self.name)
-                with loop.training():
-                    while loop.done < loop.steps and self._wish == RUNNING:
-                        self._took(loop, loop.step(examine=self.keeper.curious(loop.done)))
-                        self._rest.serve()
-                self.keeper.keep(loop, self.history)
-            state = "finished" if loop.done >= loop.steps else self._wish
-            self._enter(state, f"{state.capitalize()} after step {loop.done} of {loop.steps}. {self.keeper.kept()}")
-        except BaseException as error:
-            self._failed(loop, error)
-
-    def _took(self, loop: Loop, step: Step) -> None:
-        self.history.add(step)
-        if self.keeper.after(loop, step, self.history):
-            self._emit(Event("moment"))
-        self._emit(Event("step", step))
-
-    def _recover(self, loop: Loop) -> None:
-        """Weights that an interrupt left half updated are given up for the newest moment that is whole."""
-        if loop.whole:
-            return
-        newest = self.keeper.moments.newest
-        if newest is None:
-            raise RuntimeError(
-                "a step was interrupted halfway and no moment is kept to go back to: make model and run anew"
-            )
-        loop.load(newest.path)
-        self.history = self.history.cut(loop.done)
-        self.moments.forget_after(loop.done)
-
-    def _failed(self, loop: Loop, error: BaseException) -> None:
-        self.error = error
-        if loop.whole:
-            loop.optimizer.zero_grad(set_to_none=True)  # after a lack of memory, gradients are what can be spared
-            with suppress(Exception):
-                self.keeper.keep(loop, self.history)
-        what = "Interrupted" if isinstance(error, KeyboardInterrupt) else f"Failed ({type(error).__name__}: {error})"
-        halfway = "" if loop.whole else " The step was left halfway: resume() goes back to what was kept."
-        self._enter("failed", f"{what} after step {loop.done} of {loop.steps}. {self.keeper.kept()}{halfway}")
-
-    def _enter(self, state: str, message: str) -> None:
-        self.state, self.message = state, message
-        self._emit(Event("state"))
-
     def _warned(self, warned: Warned) -> None:
         self.warnings.append(warned)
-        self._emit(Event("warning"))
+        self._followers.tell(Event("warning"))
 
-    def _emit(self, event: Event) -> None:
-        for held in list(self._followers):
-            callback = held()
-            if callback is None:
-                self._followers.remove(held)
-                continue
-            try:
-                callback(event)
-            except Exception as error:  # a follower's mistake is shown where Python shows errors of threads
-                shown = (type(error), error, error.__traceback__, threading.current_thread())
-                threading.excepthook(threading.ExceptHookArgs(shown))
+    def _begin_as(self, other: Loop, history: History, lr: float | None) -> None:
+        """A branch: stand where another training stands."""
+        loop = self._driver.whole
+        loop.stand_as(other)
+        if lr is not None:
+            loop.changes[loop.done] = lr
+        self.keeper.begin(loop, history, self.settings, self.name)
+        self._driver.stand(history, "new", "Branched off")
 
     def _take_up(self, path: Path) -> None:
         """The folder holds a run already: stand where it stood."""
-        self.history = self.keeper.moments.history()
         if self.loop is not None:
             self.loop.changes = self.keeper.changes()
             self.loop.load(path)
-        done = len(self.history)
-        self.state = "finished" if done >= self.steps else "stopped"
-        self.message = f"Opened at step {done} of {self.steps}. {self.keeper.kept()}"
+        history = self.moments.history()
+        self._driver.stand(history, "finished" if len(history) >= self.steps else "stopped", "Opened")
 
 
 _runs: weakref.WeakSet[Run] = weakref.WeakSet()
@@ -296,9 +260,6 @@ _runs: weakref.WeakSet[Run] = weakref.WeakSet()
 @atexit.register
 def _leave() -> None:
     """When the interpreter goes, runs are kept: a thread inside torch could crash it, so each gets a while to end its step."""
-    going = [run for run in list(_runs) if run.state == RUNNING]
+    going = [run.stop() for run in list(_runs) if run.state == RUNNING]
     for run in going:
-        run.stop()
-    for run in going:
-        if run._thread is not None:
-            run._thread.join(10)
+        run._driver.join(10)
