@@ -84,10 +84,21 @@ def attention_of(scene: Scene, layer: int) -> Tensor:
     return _joined(scene, seen(scene, scene.trace.attention[layer].float()), alone=1.0)
 
 
+def fused_of(scene: Scene, layer: int, fusion: Fusion) -> Tensor:
+    """(B, prefix + N, prefix + N): the same, heads joined."""
+    trace = scene.trace
+    return trace.kept((fusion, layer), lambda: fused(attention_of(scene, layer), fusion), of=len(trace.layers))
+
+
 def relevance_of(scene: Scene, layer: int) -> Tensor:
     """(B, prefix + N, prefix + N): the mean over heads of (∇A ⊙ A)⁺, for the target's score (Chefer et al., equation 5)."""
-    raising = scene.trace.attention_grad[layer].mul_(scene.trace.attention[layer]).clamp_min_(0).float().mean(1)
-    return _joined(scene, seen(scene, raising), alone=0.0)
+    trace = scene.trace
+
+    def raising() -> Tensor:
+        return (trace.attention_grad[layer] * trace.attention[layer]).clamp_min_(0).float().mean(1)
+
+    found = trace.kept(("relevance", layer), raising, of=len(trace.layers))
+    return _joined(scene, seen(scene, found), alone=0.0)
 
 
 def _joined(scene: Scene, maps: Tensor, *, alone: float) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..core import Heatmap
 from ..vit import Scene
 from ._fold import Fold, folded
-from ._residual import halves, writing
+from ._residual import entering, halves, writing
 from ._tokens import asked_classes, heat, layer_number
 
 
@@ -81,7 +81,7 @@ def toward(scene: Scene, direction: Tensor, *, start_layer: int = 0) -> Tensor:
     fold, found = folded(scene, shares=2 * count + 1), []
     along = direction.expand(len(scene), -1).to(scene.images) * fold.gain  # (B, C)
     for layer in range(start_layer, count):
-        halves(scene, layer)  # says why, where heads do not add to one stream
+        entering(scene, layer)  # says why, where heads do not add to one stream
         taken, (weights, bias) = fold.taken(scene, layer), writing(scene, layer)
         shares = taken.shape[1] * taken.shape[2]
         asked = torch.einsum("hdc,bc->bhd", weights, along)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import attention_of, fused, heat, reading
+from ._tokens import fused_of, heat, reading
 from .rollout import with_residual
 
 UNIT = 2**24  # capacities are whole numbers in SciPy: 1 becomes this many
@@ -39,7 +39,7 @@ class Flow:
         layers = len(scene.trace.layers)
         join = self._squares(scene).to(scene.images.device)  # (nodes, tokens)
         self._check(scene, len(join), layers)
-        steps = torch.stack([fused(attention_of(scene, layer), "mean") for layer in range(layers)], 1)  # (B, layers, N, N)
+        steps = torch.stack([fused_of(scene, layer, "mean") for layer in range(layers)], 1)  # (B, layers, N, N)
         steps = with_residual((join / join.sum(1, keepdim=True)) @ steps @ join.T)  # (B, layers, nodes, nodes)
         read = reading(scene) @ join.T  # (B, nodes)
         pairs = zip(steps.cpu().numpy(), read.cpu().numpy(), strict=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._tokens import Fusion, attention_of, fused, heat, layer_number, reading
+from ._tokens import Fusion, fused_of, heat, layer_number, reading
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Rollout:
         first = layer_number(scene, self.start_layer)
         row = reading(scene)[:, None]  # (B, 1, N): only the rows that the head reads are rolled out
         for layer in reversed(range(first, len(scene.trace.layers))):
-            row = row @ self._step(fused(attention_of(scene, layer), self.fusion))
+            row = row @ self._step(fused_of(scene, layer, self.fusion))
         return heat(scene, row[:, 0], self)
 
     def matrix(self, scene: Scene) -> Tensor:
         """(B, N, N): the whole joint attention; row i says where token i, after the last layer, comes from."""
         joint = None
         for layer in range(layer_number(scene, self.start_layer), len(scene.trace.layers)):
-            step = self._step(fused(attention_of(scene, layer), self.fusion))
+            step = self._step(fused_of(scene, layer, self.fusion))
             joint = step if joint is None else step @ joint
         assert joint is not None
         return joint

@@ -12,6 +12,7 @@ from .anatomy import Anatomy
 from .attention import Windowed
 from .attention.mixing import ALL, Heads
 from .certificate import Certificate, worst
+from .kept import Kept
 from .layer import Block, Layer
 
 LIMIT = 2**31
@@ -45,8 +46,9 @@ class Trace:
     `logits`: what the model returned, (B, classes) of a classifier.
 
     Where patches were hidden and dropped, `ids` (B, K) are those that went in; maps and tokens are put back to the places of all N
-    patches, with NaN where there was none. `hidden` (B, N) says which were hidden. `bytes`: held by all this,
-    about 7 · B · N · C numbers for each layer (40 MiB for DINOv2-L at 518 px); maps are never kept.
+    patches, with NaN where there was none. `hidden` (B, N) says which were hidden. `bytes`: held by all this, about
+    7 · B · N · C numbers for each layer (40 MiB for each of DINOv2-L's at 518 px). Maps and their gradients, once made, are
+    `kept` for the next reader where those of all layers fit into `kept.limit`, 256 MiB; do not write into them.
     """
 
     anatomy: Anatomy
@@ -58,6 +60,7 @@ class Trace:
     ids: Tensor | None = None
     hidden: Tensor | None = None
     backward: Callable[[], Gradients] | None = None
+    kept: Kept = field(default_factory=Kept)
 
     @property
     def attention(self) -> Maps:
@@ -86,15 +89,18 @@ class Trace:
         """
         found = self._layer(layer)
         self._affordable(layer, found, heads)
-        return self._squared(_halved(found.mixing.weights(heads=heads), half))
+        make = found.mixing.weights
+        return _halved(self._shared(("attention", _index(layer, len(self.layers))), lambda: make(heads=heads), heads), half)
 
     def weights_grad(self, layer: int, *, heads: Heads = ALL, half: bool = False) -> Tensor:
         """`attention_grad[layer]` of some heads alone."""
         found = self._layer(layer)
         self._affordable(layer, found, heads)
-        mixed = self._gradients().mixed[_index(layer, len(self.layers))]
+        number = _index(layer, len(self.layers))
+        mixed = self._gradients().mixed[number]
         assert mixed is not None  # or the mixing had said so
-        return self._squared(_halved(found.mixing.weights_grad(mixed, heads=heads), half))
+        make = found.mixing.weights_grad
+        return _halved(self._shared(("gradient", number), lambda: make(mixed, heads=heads), heads), half)
 
     def rows(self, layer: int, ids: Tensor, *, heads: Heads = ALL) -> Tensor:
         """(B, heads, R, N): the attention of the tokens numbered `ids` (R,) alone."""
@@ -149,9 +155,16 @@ class Trace:
         storages = {
             each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in held if each is not None
         }
-        return sum(storages.values())
+        return sum(storages.values()) + self.kept.bytes
 
     # --- inside ---
+
+    def _shared(self, key: tuple[str, int], make: Callable[[], Tensor], heads: Heads) -> Tensor:
+        """A whole map, kept; of some heads alone, cut from it where it is there and else only made."""
+        if heads == ALL:
+            return self.kept(key, lambda: self._squared(make()), of=len(self.layers))
+        whole = self.kept.get(key)
+        return self._squared(make()) if whole is None else whole[:, heads]
 
     @property
     def _no_attention(self) -> str:

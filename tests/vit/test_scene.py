@@ -174,8 +174,37 @@ def test_what_is_held_is_said():
     scene = Scene(model, pictures(model))
     numbers = 2 * 25 * 24 * 4  # one (B, N, C) of float32
     assert scene.trace.bytes == numbers * (7 * 3 + 1), "x, q, k, v, A · V, output and tokens of 3 layers, and what went in"
-    _ = [scene.trace.attention[layer] for layer in range(3)]
-    assert scene.trace.bytes == numbers * (7 * 3 + 1), "maps are never kept"
+    _ = list(scene.trace.attention)
+    assert scene.trace.bytes == numbers * (7 * 3 + 1) + 3 * 2 * 2 * 25 * 25 * 4, "and three maps for the next reader"
+    scene.trace.kept.clear()
+    scene.trace.kept.limit = 0
+    _ = list(scene.trace.attention)
+    assert scene.trace.bytes == numbers * (7 * 3 + 1), "no map is kept"
+
+
+def test_readers_share_maps_and_a_spoilt_one_is_made_again():
+    model = tiny("ViT")
+    scene = Scene(model, pictures(model), target=3)
+    first, grad = scene.trace.attention[1], scene.trace.attention_grad[1]
+    assert scene.trace.attention[1] is first and scene.trace.attention_grad[-2] is grad
+    wanted = first.clone()
+    scene.trace.weights(1, heads=[0]).mul_(2)  # a copy
+    assert scene.trace.attention[1] is first
+    first[:, :1].zero_()
+    torch.testing.assert_close(scene.trace.attention[1], wanted)
+
+
+def test_what_is_kept_has_a_limit():
+    model = tiny("ViT")
+    scene = Scene(model, pictures(model))
+    one = 2 * 2 * 25 * 25 * 4
+    scene.trace.kept.limit = 2 * 3 * one
+    _ = list(scene.trace.attention), list(scene.trace.attention)
+    assert scene.trace.kept.bytes == 3 * one
+    scene.trace.kept.clear()
+    scene.trace.kept.limit -= 1
+    _ = list(scene.trace.attention)
+    assert scene.trace.kept.bytes == 0, "all layers' maps or none"
 
 
 def test_numbers_of_tokens_become_pictures_of_patches():
