@@ -64,7 +64,9 @@ class PerformanceInformation:
         first = np.zeros(place.shape, bool)
         chosen = np.random.default_rng(self.seed).choice(first.size, int(first.size * self.kept), replace=False)
         first.flat[chosen] = True
-        counts = [place.size - math.ceil((1 - share) * (place.size - 1)) for share in self.shares]  # as their quantile has it
+        counts = [
+            place.size - math.ceil((1 - share) * (place.size - 1)) for share in self.shares
+        ]  # as their quantile has it
         shown = [first] + [first | (place < count) for count in counts]
         pictures = [blurred(whole, each) for each in shown] + [whole]
         return pictures, np.array([_bytes(each) for each in pictures])

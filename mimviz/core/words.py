@@ -1,0 +1,26 @@
+"""What to call a word of mimviz, a frozen dataclass with parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def label(word: Any) -> str:
+    """Its class where its parameters are the defaults, else with those that differ: `Deletion`, `Deletion(steps=8)`."""
+    if isinstance(word, str):
+        return word
+    if isinstance(word, type):
+        return word.__name__
+    name = type(word).__name__
+    try:
+        default = type(word)()
+    except TypeError:
+        return repr(word)
+    fields = getattr(word, "__dataclass_fields__", {})
+    changed = [(f, getattr(word, f)) for f in fields if getattr(word, f) != getattr(default, f)]
+    return name if not changed else f"{name}({', '.join(f'{f}={label_of(value)}' for f, value in changed)})"
+
+
+def label_of(value: Any) -> str:
+    """A parameter: words by their label, everything else as Python writes it."""
+    return label(value) if hasattr(value, "__dataclass_fields__") else repr(value)
