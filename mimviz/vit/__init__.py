@@ -2,7 +2,7 @@
 
 from .anatomy import Anatomy, anatomy
 from .edit import edited
-from .encoder import Encoder, encoder
+from .encoder import Encoder, encoder, with_parts
 from .evaluating import evaluating
 from .guards import explain_flat
 from .positions import sincos
@@ -14,5 +14,5 @@ from .trace import Certificate, Trace
 __all__ = [
     "Anatomy", "Certificate", "Encoder", "Neuron", "Scene", "Target", "Trace",
     "anatomy", "class_index", "class_names", "edited", "encoder", "evaluating", "explain_flat",
-    "extra_registers", "neuron_activations", "sincos",
+    "extra_registers", "neuron_activations", "sincos", "with_parts",
 ]  # fmt: skip

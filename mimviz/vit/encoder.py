@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Literal
 
 import torch
@@ -90,6 +91,14 @@ def encoder(
     elif positions != "learned":
         raise ValueError(f"positions is {positions!r}, but 'learned' or 'sincos' is wanted")
     return made
+
+
+def with_parts(encoder: Encoder, **parts: nn.Module) -> Encoder:
+    """A copy of an encoder in which modules of its model are others: `with_parts(encoder, blocks=…)`."""
+    vit = deepcopy(encoder.vit)
+    for name, part in parts.items():
+        setattr(vit, name, part)
+    return Encoder(vit, size=encoder.anatomy.size)
 
 
 def _fix_positions(made: Encoder) -> None:

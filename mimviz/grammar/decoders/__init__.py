@@ -4,5 +4,6 @@ from .light import Light
 from .linear import Linear
 from .predictor import Predictor
 from .transformer import Transformer
+from .white_box import WhiteBox
 
-__all__ = ["Light", "Linear", "Predictor", "Transformer"]
+__all__ = ["Light", "Linear", "Predictor", "Transformer", "WhiteBox"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from . import beit, convit, diff, hiera, parallel, plain, pool, relpos, rope, swin
+from . import beit, convit, crate, diff, hiera, parallel, plain, pool, relpos, rope, swin
 from .mixing import Mixing
 from .reader import Reader
 
@@ -20,6 +20,7 @@ READERS: tuple[Reader, ...] = (
     hiera.READER,
     convit.READER,
     convit.READER_PLAIN,
+    crate.READER,
     diff.READER,
     parallel.READER,
     pool.READER,

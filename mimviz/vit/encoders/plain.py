@@ -18,10 +18,14 @@ class PlainPass(Pass):
         return x.flatten(1, 2) if x.ndim == 4 else x  # a model of dynamic sizes keeps rows and columns apart
 
     def encode(self, vit: Any, content: Tensor, ids: Tensor | None) -> Tensor:
+        return vit.norm(vit.blocks(self.sequence(vit, content, ids)))
+
+    def sequence(self, vit: Any, content: Tensor, ids: Tensor | None) -> Tensor:
+        """What goes into the first block: (B, prefix + K, width)."""
         grid, names = self.anatomy.grid, ("cls_token", "dist_token", "reg_token")
         prefix = [token for name in names if (token := getattr(vit, name, None)) is not None]
         x = placed(content, ids, prefix, table(vit, grid.shape), grid.count)
-        return vit.norm(vit.blocks(vit.norm_pre(vit.pos_drop(x))))
+        return vit.norm_pre(vit.pos_drop(x))
 
 
 def table(vit: Any, shape: tuple[int, int]) -> Tensor | None:
