@@ -3,12 +3,14 @@
 import copy
 
 import pytest
+import timm
 import torch
+from timm.models.vision_transformer import ResPostBlock
 from torch import nn
 from torchvision.models import VisionTransformer
 
 import mimviz as mv
-from mimviz.lenses import Attention, LeGrad
+from mimviz.lenses import Attention, LeGrad, legrad
 from mimviz.lenses.legrad import head_of
 
 from .small import small_scene, small_vit
@@ -63,6 +65,38 @@ def test_gradient_by_attention_is_a_finite_difference():
         grad = torch.stack([(score(maps + s) - score(maps - s)) / 2e-4 for s in steps]).reshape(maps.shape)
     expected = grad.clamp_min(0).mean((1, 2))[:, 1:].reshape(1, 4, 4).float()
     torch.testing.assert_close(LeGrad(2)(scene).values, expected, rtol=1e-3, atol=1e-6)
+
+
+FAMILIES = {
+    "DINOv2": ("vit_small_patch14_dinov2", {"img_size": 56, "depth": 3}, True),
+    "q/k norm, pre-norm": ("vit_tiny_patch16_224", {"img_size": 64, "depth": 3, "qk_norm": True}, True),
+    "EVA with scales": (
+        "eva02_tiny_patch14_224",
+        {"img_size": 56, "depth": 3, "swiglu_mlp": False, "init_values": 0.5},
+        True,
+    ),
+    "SwiGLU": ("eva02_tiny_patch14_224", {"img_size": 56, "depth": 3}, False),
+    "norm after": ("vit_tiny_patch16_224", {"img_size": 64, "depth": 3, "block_fn": ResPostBlock}, False),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_way_back_without_a_graph_is_autograds(family, monkeypatch):
+    name, keywords, plain = FAMILIES[family]
+    torch.manual_seed(0)
+    model = timm.create_model(name, num_classes=5, **keywords).eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, 1.0 if parameter.ndim == 1 else 0.0, 0.1)
+    images, graphs = torch.randn(2, 3, *model.patch_embed.img_size), []
+    monkeypatch.setattr(legrad, "_graph", lambda scene, make=legrad._graph: graphs.append(1) or make(scene))
+    found = LeGrad().layers(mv.Scene(model, images, target=[1, 3]))
+    assert len(graphs) == (0 if plain else 1)
+    monkeypatch.setattr(legrad, "by_mixed", refuse)
+    torch.testing.assert_close(found, LeGrad().layers(mv.Scene(model, images, target=[1, 3])), rtol=1e-4, atol=1e-9)
+
+
+def refuse(*_):
+    raise TypeError
 
 
 @pytest.mark.parametrize("prefix", [0, 1, 3])
