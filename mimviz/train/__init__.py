@@ -5,7 +5,8 @@ from .followers import Event
 from .guards import TrainingWarning, Warned
 from .health import Health
 from .history import History
+from .leak import Leak, leaks
 from .loop import Step
 from .run import Run
 
-__all__ = ["Event", "Health", "History", "Run", "Step", "TrainingWarning", "Warned", "fit"]
+__all__ = ["Event", "Health", "History", "Leak", "Run", "Step", "TrainingWarning", "Warned", "fit", "leaks"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -27,6 +28,7 @@ def fit(
     checkpoint: str | Path | None = None,
     every: int = 500,
     facts: dict | None = None,
+    validation: Any = None,
 ) -> Iterator[Step]:
     """Trains `model` in place on normalized pictures (B, 3, H, W) and yields a Step after each optimizer step.
 
@@ -38,6 +40,8 @@ def fit(
     until: end after so many of the `steps`, whose schedule stays as it is; a later call with a checkpoint goes on.
     checkpoint: a file written each `every` steps, at the end, and when the loop is left; read first if it is there. A run goes on
     only with the settings it was begun with, `facts` (JSON-able: what else must be the same, e.g. the data) among them.
+    validation: pictures that the model will be tested on, uint8 or with such `.images`, as `batches` then must have: told if
+    they are among the training's.
     The model ends in eval mode.
     Each step seeds its own random numbers from `seed` and leaves the caller's generator alone.
     Raises FloatingPointError where the loss or its gradient is no longer finite; the checkpoint is that of the step before.
@@ -49,7 +53,7 @@ def fit(
         raise ValueError(f"every is {every}, but a positive number of steps is wanted")
     loop = Loop(
         model, batches, steps=steps, lr=lr, warmup=warmup, weight_decay=weight_decay, scales=scales, betas=betas,
-        clip=clip, precision=precision, seed=seed, facts=facts,
+        clip=clip, precision=precision, seed=seed, facts=facts, validation=validation,
     )  # fmt: skip
     if checkpoint and Path(checkpoint).exists():
         loop.load(checkpoint)

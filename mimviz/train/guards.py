@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..tune.lr import scaled_lr
 from .health import Health
+from .leak import leaks
 
 ENOUGH = 16  # labels seen before they may be called constant
 OFF = 4.0  # times the learning rate of the batch rule
@@ -56,6 +59,17 @@ class Guards:
         if len(inputs) > 1:
             self._constant(index, inputs[1])
 
+    def compare(self, batches: Any, validation: Any) -> None:
+        """Looks for pictures of `validation` among those of `batches`."""
+        found = leaks(batches, validation)
+        if found.pairs:
+            first, second = found.pairs[0]
+            self._warn(
+                "leak", 0, "Validation pictures are in the training data",
+                f"{len(found.pairs)} of {found.validation} ({100 * found.share:.1f} %) are, as they stand or mirrored, e.g. number "
+                f"{second} is number {first} of the training: scores on them say nothing of new pictures. Split the data anew",
+            )  # fmt: skip
+
     def after(self, index: int, norm: float, rate: float, health: dict[str, Health] | None) -> None:
         """What the step did."""
         if norm == 0:
@@ -95,7 +109,7 @@ class Guards:
         blr, lr = getattr(self._model, "blr", None), self._lr
         if not blr:
             return
-        wanted = blr * len(images) / 256
+        wanted = scaled_lr(blr, len(images))
         if not wanted / OFF <= lr <= wanted * OFF:
             self._warn(
                 "learning rate", index, "The learning rate is off the batch rule",

@@ -46,6 +46,7 @@ class Loop:
     """A training that stands after `done` of its steps. The keywords are those of `fit`.
 
     `changes` is {step: lr}: from that step (counted from 0) on, the schedule has this peak instead of `lr`.
+    validation: pictures that must not be among the training's; both uint8 (N, 3, H, W) or with such `.images`.
     tell: called with each `Warned` of the guard rails; a Python warning of class TrainingWarning unless told otherwise.
     """
 
@@ -64,6 +65,7 @@ class Loop:
         precision: Precision = "auto",
         seed: int = 0,
         facts: dict | None = None,
+        validation: Any = None,
         tell: Callable[[Warned], None] | None = None,
     ):
         if steps < 1 or not lr > 0:
@@ -79,6 +81,8 @@ class Loop:
         self.device = next(model.parameters()).device
         self._autocast = _autocast(self.device, precision)
         self._guards = Guards(model, lr, tell or warn)
+        if validation is not None:
+            self._guards.compare(batches, validation)
         self._batch_at: Callable[[int], Any] | None = None
         self._before: list | None = None  # what the step now running began with
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable
@@ -28,6 +29,7 @@ class Run:
     folder: where its moments are kept; one that holds a run is gone on with. Without one, a temporary folder, gone with the kernel.
     budget: bytes for kept moments; older ones are thinned out evenly. every: steps between two moments (a hundredth of the run).
     share: how much of the training's time may go into keeping moments and looking after layers, 0..1.
+    validation: pictures that it will be tested on, see `fit`; they are only looked for among the training's.
     settings: `steps`, `lr`, `seed` and the other keywords of `fit`, but for those about checkpoints.
 
     `start()`, `pause()`, `resume()` and `stop()` return at once and are obeyed between two steps; `wait()` blocks until the run
@@ -49,6 +51,7 @@ class Run:
         every: int | None = None,
         share: float = 0.02,
         name: str = "",
+        validation: Any = None,
         **settings: Any,
     ):
         self.settings = settings
@@ -56,11 +59,11 @@ class Run:
         self.warnings: list[Warned] = []
         self._followers, self._told, self._temporary = Followers(), 0, None
         trained = model is not None and batches is not None
-        self.loop = Loop(model, batches, tell=self._warned, **settings) if trained else None  # pyright: ignore
+        self.loop = Loop(model, batches, validation=validation, tell=self._warned, **settings) if trained else None  # pyright: ignore
         self.model = model
         if folder is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="mimviz-run-", ignore_cleanup_errors=True)
-            folder = self._temporary.name
+            folder = tempfile.mkdtemp(prefix="mimviz-run-")
+            self._temporary = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.keeper = Keeper(folder, int(budget), share=share, every=every, steps=self.steps)
         self.name = name or Path(folder).name
         self._driver = Driver(self.loop, self.keeper, self._followers, settings, self.name)
