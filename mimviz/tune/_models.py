@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..vit import evaluating
+from ..grammar.teacher import Frozen
 
 
 def vit_of(model: Any) -> Any:
@@ -36,16 +36,10 @@ def only_head(vit: Any) -> Any:
     return vit
 
 
-class Teacher:
-    """A model that is asked and never changes: eval mode, no gradient, on the device of the pictures; no part of who asks it."""
+class Grader(Frozen):
+    """A frozen copy of a model that is asked for its logits, whatever size and normalization its pictures have."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-
-    @torch.no_grad()
-    def __call__(self, images: Tensor, *, ask: Any = None) -> Any:
-        """`ask(images)`, the model itself unless told."""
-        if next(self.model.parameters()).device != images.device:
-            self.model.to(images.device)
-        with evaluating(self.model):
-            return (ask or self.model)(images)
+    def logits(self, images: Tensor) -> Tensor:
+        """(B, classes) of pictures that are normalized for the student."""
+        with torch.no_grad():
+            return self.encoder.vit(self._seen(images))

@@ -39,9 +39,10 @@ class Augmented(Batches):
     def transform(self) -> Any:
         """timm's own: a PIL image to a normalized tensor (3, height, width)."""
         _, _, height, width = self.images.shape
+        jitter: Any = self.jitter
         return create_transform(
             (height, width), is_training=True, scale=self.scale, ratio=self.ratio, auto_augment=self.policy, re_prob=self.erase,
-            re_mode="pixel", color_jitter=self.jitter, interpolation=self.interpolation, mean=tuple(self.mean), std=tuple(self.std),
+            re_mode="pixel", color_jitter=jitter, interpolation=self.interpolation, mean=tuple(self.mean), std=tuple(self.std),
         )  # fmt: skip
 
     def at(self, step: int) -> Batch:

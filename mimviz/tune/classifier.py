@@ -97,12 +97,25 @@ class Classifier(nn.Module):
         """Normalized pictures (B, 3, height, width) and class numbers (B,) → Prediction with a gradient."""
         if self.training and self.mix is not None:
             images, labels = self.mix(images, labels)
-        if not (self.training and int(self.done) < self.parted):
+        return self.learn(images, labels)
+
+    def learn(self, images: Float[Tensor, "B 3 H W"], labels: Tensor) -> Prediction:
+        """What is said of pictures that are mixed already; methods that add to the loss do it here."""
+        if not self.parts:
             return Prediction(self.vit(images), labels, self.smoothing)
-        content, ids = self.how(
-            self.encoder.embed(images), self.where(images, self.encoder.grid)
-        )  # (B, K, width), (B, K)
-        return Prediction(self.vit.forward_head(self.encoder(content, ids)), labels, self.smoothing)
+        return Prediction(self.vit.forward_head(self.tokens(images)), labels, self.smoothing)
+
+    @property
+    def parts(self) -> bool:
+        """Whether this step sees a part of the patches only."""
+        return self.training and int(self.done) < self.parted
+
+    def tokens(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K W"]:
+        """Tokens (B, prefix + K, width) behind the last norm, of the patches that this step sees."""
+        content, ids = self.encoder.embed(images), None
+        if self.parts:
+            content, ids = self.how(content, self.where(images, self.encoder.grid))  # (B, K, width), (B, K)
+        return self.encoder(content, ids)
 
     def after_step(self) -> None:
         """Counts the steps: the last ones see the whole picture."""

@@ -42,7 +42,7 @@ class KNN(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"neighbours is {self.neighbours}, but 1 to {len(rows)} are possible: there are {len(rows)} pictures"
             )
-        weights = "uniform" if self.temperature is None else self._votes
+        weights: Any = "uniform" if self.temperature is None else self._votes
         self.neighbours_ = KNeighborsClassifier(self.neighbours, weights=weights, metric="cosine").fit(
             rows, np.asarray(y)
         )
@@ -53,7 +53,8 @@ class KNN(ClassifierMixin, BaseEstimator):
         """(N, D): what neighbours are found by."""
         if isinstance(X, np.ndarray) and X.ndim == 2:
             return X
-        return Features(self.model, pool=self.pool, batch=self.batch, folder=self.folder)(X)
+        features: Any = Features
+        return features(self.model, pool=self.pool, batch=self.batch, folder=self.folder)(X)
 
     def predict(self, X: Any) -> np.ndarray:
         """(N,): a class for each picture."""

@@ -55,7 +55,8 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         """(N, D): what the head reads."""
         if isinstance(X, np.ndarray) and X.ndim == 2:
             return X
-        return Features(self.model, pool=self.pool, batch=self.batch, folder=self.folder)(X)
+        features: Any = Features
+        return features(self.model, pool=self.pool, batch=self.batch, folder=self.folder)(X)
 
     def predict(self, X: Any) -> np.ndarray:
         """(N,): a class for each picture."""
@@ -73,5 +74,5 @@ class _BatchNorm(StandardScaler):
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> _BatchNorm:
         super().fit(X)
-        self.scale_ = np.sqrt(self.var_ + 1e-6)
+        self.scale_ = np.sqrt(np.asarray(self.var_) + 1e-6)
         return self

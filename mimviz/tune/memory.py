@@ -56,7 +56,7 @@ class Memory(nn.Module):
 
     def all(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """Logits of the old task, if the model has a head, then of every new one, in one pass."""
-        vit, tasks = self.vit, list(self.tasks)
+        vit, tasks = self.vit, self._tasks
         x = vit.norm_pre(vit._pos_embed(vit.patch_embed(images)))  # (B, prefix + N, width)
         old = x.shape[1]
         if self.masked:
@@ -73,6 +73,10 @@ class Memory(nn.Module):
         ]
         return [vit.forward_head(x[:, :old]), *(task.head(each) for task, each in zip(tasks, heads_read, strict=True))]
 
+    @property
+    def _tasks(self) -> list[Any]:
+        return list(self.tasks)
+
     def beside(self, other: Memory) -> Memory:
         """This with the tasks of another memory of the same ViT behind its own: figure 4 of the paper."""
         if other.vit is not self.vit or not (self.masked and other.masked):
@@ -88,8 +92,8 @@ class Memory(nn.Module):
         if not self.masked:
             return None
         owner = [-1] * old + list(range(len(self.tasks)))
-        for i, task in enumerate(self.tasks):
-            owner += [i] * task.memory.shape[2]  # type: ignore[union-attr, index]
+        for i, task in enumerate(self._tasks):
+            owner += [i] * task.memory.shape[2]
         whose = torch.tensor(owner, device=device)
         return (whose[None, :] == -1) | (whose[:, None] == whose[None, :])
 
