@@ -31,7 +31,8 @@ def by_mixed(scene: Scene, layer: int, grad: Tensor) -> Tensor:
 
 def _mlp(block: Any, x: Tensor) -> Tensor:
     """What a block adds behind its attention; TypeError where that is no plain MLP behind a LayerNorm."""
-    mlp, norm = getattr(block, "mlp", None), getattr(block, "norm2", None)
+    parts: tuple[Any, Any] = getattr(block, "mlp", None), getattr(block, "norm2", None)
+    mlp, norm = parts
     plain = type(mlp).__name__ == "Mlp" and isinstance(mlp.fc1, nn.Linear) and isinstance(mlp.norm, nn.Identity)
     if not plain or not isinstance(norm, nn.LayerNorm):
         raise TypeError(f"{type(mlp).__name__} behind {type(norm).__name__} is no plain MLP")

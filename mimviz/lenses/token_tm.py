@@ -47,8 +47,15 @@ class TokenTM:
 
     def weights(self, scene: Scene, layer: int) -> tuple[Tensor, Tensor]:
         """(W of attention, W of the MLP), each (B, N), of one layer."""
-        before, by_attention, by_mlp = halves(scene, layer)
-        return self._weigh(before, projected(scene, layer)), self._weigh(before + by_attention, by_mlp)
+
+        def weighed() -> Tensor:
+            before, by_attention, by_mlp = halves(scene, layer)
+            return torch.stack(
+                [self._weigh(before, projected(scene, layer)), self._weigh(before + by_attention, by_mlp)]
+            )
+
+        by_attention, by_mlp = scene.trace.kept(("changes", self.lengths, self.directions, layer), weighed)
+        return by_attention, by_mlp
 
     def _weigh(self, before: Tensor, after: Tensor) -> Tensor:
         weights = torch.ones(before.shape[:2], device=before.device)
