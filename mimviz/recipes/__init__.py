@@ -1,5 +1,6 @@
 """One file, one paper: a recipe turns an encoder into a masked model."""
 
+from .convmae import convmae
 from .crate_mae import crate_mae
 from .data2vec import data2vec
 from .ijepa import ijepa
@@ -9,4 +10,4 @@ from .pixmim import pixmim
 from .simmim import simmim
 from .spark import spark
 
-__all__ = ["crate_mae", "data2vec", "ijepa", "mae", "maskfeat", "pixmim", "simmim", "spark"]
+__all__ = ["convmae", "crate_mae", "data2vec", "ijepa", "mae", "maskfeat", "pixmim", "simmim", "spark"]

@@ -10,6 +10,7 @@ GRID = mv.Grid(4, 4, 8)
 SMALL: dict[str, dict] = {
     "mae": {"dim": 32, "depth": 1},
     "spark": {"dim": 32},
+    "convmae": {"dim": 32, "depth": 1, "depths": (1, 1)},
     "ijepa": {"dim": 32, "depth": 1, "momentum": 0.9},
     "data2vec": {"momentum": 0.9},
     "pixmim": {"dim": 32, "depth": 1},
