@@ -61,3 +61,8 @@ def is_frozen(before, model):
 
 def state(model):
     return {key: value.clone() for key, value in model.state_dict().items()}
+
+
+def number(x):
+    """A scalar, with a gradient or without."""
+    return float(x.detach()) if isinstance(x, torch.Tensor) else float(x)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 import mimviz as mv
 from mimviz.tune import DeiTLT, class_weights, two_tokens
 
-from .small import batches, is_frozen, masked, normalized, plain, planted, state
+from .small import batches, is_frozen, masked, normalized, number, plain, planted, state
 
 IMAGES, LABELS = normalized(planted()[0])[:6], torch.tensor([0, 1, 2, 0, 1, 2])
 
@@ -36,10 +36,10 @@ def test_the_loss_before_and_after_the_switch():
     rare = class_weights((60, 20, 5)).tolist()
     for done, scale in ((0, [1.0, 1.0, 1.0]), (10, [1.0, 1.0, 1.0]), (11, rare)):
         model.done.fill_(done)
-        own = sum(-float(row.log_softmax(0)[label]) for row, label in zip(cls, LABELS, strict=True)) / 6
-        following = sum(-scale[s] * float(row.log_softmax(0)[s]) for row, s in zip(dist, said.tolist(), strict=True))
+        own = sum(-number(row.log_softmax(0)[label]) for row, label in zip(cls, LABELS, strict=True)) / 6
+        following = sum(-scale[s] * number(row.log_softmax(0)[s]) for row, s in zip(dist, said.tolist(), strict=True))
         following /= sum(scale[s] for s in said.tolist())  # a weighted mean
-        assert float(model(IMAGES, LABELS).loss) == pytest.approx(0.5 * own + 0.5 * following, rel=1e-5)
+        assert number(model(IMAGES, LABELS).loss) == pytest.approx(0.5 * own + 0.5 * following, rel=1e-5)
 
 
 def test_equal_counts_make_it_plain_cross_entropy():

@@ -7,7 +7,7 @@ import mimviz as mv
 from mimviz.core import Mask
 from mimviz.tune import DMAE
 
-from .small import batches, is_frozen, masked, normalized, planted, state
+from .small import batches, is_frozen, masked, normalized, number, planted, state
 
 IMAGES = normalized(planted()[0])
 LARGE = {"embed_dim": 36, "num_heads": 3, "depth": 4}
@@ -31,7 +31,7 @@ def test_the_teacher_runs_as_far_as_the_aligned_block_and_gets_no_gradient():
 def test_a_copy_of_the_student_costs_nothing_without_a_projection(layer, of, zero):
     student = masked()
     model = DMAE(student, student, layer=layer, of=of, projection=None)
-    assert (float(model(IMAGES[:4]).terms["distillation"]) == 0.0) is zero
+    assert (number(model(IMAGES[:4]).terms["distillation"]) == 0.0) is zero
 
 
 def test_both_see_the_same_patches():
@@ -66,8 +66,8 @@ def test_the_loss_equals_the_naive_twin(projection):
     ours, theirs = model.projection(behind(student.encoder.vit, 0)), behind(teacher.encoder.vit, 2)
     ours, theirs = ours / ours.norm(dim=-1, keepdim=True), theirs / theirs.norm(dim=-1, keepdim=True)
     total = sum(abs(a - b) for a, b in zip(ours.flatten().tolist(), theirs.flatten().tolist(), strict=True))
-    wanted = float(student(IMAGES[:3], mask).loss) + 0.5 * total / ours.numel()
-    assert float(model(IMAGES[:3], mask).loss) == pytest.approx(wanted, rel=1e-5)
+    wanted = number(student(IMAGES[:3], mask).loss) + 0.5 * total / ours.numel()
+    assert number(model(IMAGES[:3], mask).loss) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_very_few_patches_are_enough_and_it_learns():
@@ -75,7 +75,7 @@ def test_very_few_patches_are_enough_and_it_learns():
     student.where = mv.grammar.where.Highest(0.9)
     model = DMAE(student, teacher)
     before = state(model.teacher)
-    distances = [float(step.outcome.terms["distillation"]) for step in mv.fit(model, batches(), steps=40, lr=3e-3)]
+    distances = [number(step.outcome.terms["distillation"]) for step in mv.fit(model, batches(), steps=40, lr=3e-3)]
     assert distances[-1] < 0.8 * distances[0]
     assert is_frozen(before, model.teacher)
 

@@ -10,7 +10,7 @@ import mimviz as mv
 from mimviz.core import Mask
 from mimviz.tune import SelfDistilled
 
-from .small import batches, is_frozen, masked, normalized, plain, planted, state, weights
+from .small import batches, is_frozen, masked, normalized, number, plain, planted, state, weights
 
 IMAGES = normalized(planted()[0])
 
@@ -52,16 +52,16 @@ def test_the_loss_equals_the_naive_twin():
     total, count = 0.0, 0
     for image in IMAGES[:4]:
         a, b = (each.encoder.vit.forward_features(image[None])[0].detach() for each in (original, teacher))
-        total, count = total + float(((a - b) ** 2).sum()), count + a.numel()
-    wanted = original(IMAGES[:4], mask).loss.item() + 0.7 * total / count
-    assert model(IMAGES[:4], mask).loss.item() == pytest.approx(wanted, rel=1e-5)
+        total, count = total + number(((a - b) ** 2).sum()), count + a.numel()
+    wanted = number(original(IMAGES[:4], mask).loss) + 0.7 * total / count
+    assert number(model(IMAGES[:4], mask).loss) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_it_begins_at_the_original_and_its_own_teacher_costs_nothing():
     original = masked()
     model = SelfDistilled(original, original)
     assert torch.equal(weights(model.encoder), weights(original.encoder))
-    assert float(model(IMAGES[:2]).terms["distillation"]) < 1e-10
+    assert number(model(IMAGES[:2]).terms["distillation"]) < 1e-10
 
 
 def test_weights_stay_nearer_to_the_start_than_with_longer_pre_training():
@@ -74,8 +74,8 @@ def test_weights_stay_nearer_to_the_start_than_with_longer_pre_training():
         student = SelfDistilled(original, teacher)
         list(mv.fit(student, batches(), steps=30))
         longer, _ = further(original, 60)
-        near.append(float((weights(student.encoder) - start).norm()))
-        far.append(float((weights(longer.encoder) - start).norm()))
+        near.append(number((weights(student.encoder) - start).norm()))
+        far.append(number((weights(longer.encoder) - start).norm()))
     assert np.mean(near) < np.mean(far)
 
 

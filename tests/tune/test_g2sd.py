@@ -10,7 +10,7 @@ import mimviz as mv
 from mimviz.core import Mask
 from mimviz.tune import G2SD, Distilled, classifier, two_tokens
 
-from .small import batches, is_frozen, masked, normalized, plain, planted, state
+from .small import batches, is_frozen, masked, normalized, number, plain, planted, state
 
 IMAGES = normalized(planted()[0])
 LARGE = {"embed_dim": 36, "num_heads": 3, "dim": 32, "decoder": 2}
@@ -31,9 +31,9 @@ def copied():
 def test_a_copy_of_the_teacher_costs_nothing_and_another_mask_does():
     model = copied()
     one, other = (Mask.random(model.grid, seed=seed).expand(4) for seed in (0, 1))
-    assert float(model(IMAGES[:4], one).loss) < 1e-10
+    assert number(model(IMAGES[:4], one).loss) < 1e-10
     truth = model.target(IMAGES[:4], other)
-    assert float(F.smooth_l1_loss(model.predict(IMAGES[:4], one), truth, beta=2.0)) > 1e-3
+    assert number(F.smooth_l1_loss(model.predict(IMAGES[:4], one), truth, beta=2.0)) > 1e-3
 
 
 def test_the_loss_equals_the_naive_twin():
@@ -55,7 +55,7 @@ def test_the_loss_equals_the_naive_twin():
         d = abs(a - b)
         total += d * d / 4 if d < 2 else d - 1
     outcome = model(IMAGES[:2], mask)
-    assert float(outcome.loss) == pytest.approx(total / guess.numel(), rel=1e-5)
+    assert number(outcome.loss) == pytest.approx(total / guess.numel(), rel=1e-5)
     assert outcome.mask.predict.all() and not outcome.mask.hidden.all()
 
 
@@ -77,10 +77,10 @@ def test_the_second_stage_follows_the_teacher_s_logits():
     total = 0.0
     for image, label in zip(IMAGES[:4], labels, strict=True):
         ours, theirs = vit(image[None])[0], teacher(model.teacher._seen(image[None]))[0]
-        total += 0.7 * float(-ours.log_softmax(0)[label]) / 4
+        total += 0.7 * number(-ours.log_softmax(0)[label]) / 4
         p, q = (theirs / 2).softmax(0), (ours / 2).softmax(0)
-        total += 0.3 * 4 * float((p * (p.log() - q.log())).sum()) / 4
-    assert float(model(IMAGES[:4], labels).loss) == pytest.approx(total, rel=1e-5)
+        total += 0.3 * 4 * number((p * (p.log() - q.log())).sum()) / 4
+    assert number(model(IMAGES[:4], labels).loss) == pytest.approx(total, rel=1e-5)
     hard = Distilled(vit, teacher, steps=4, alpha=0.3, smoothing=0).train()
     said = teacher(hard.teacher._seen(IMAGES[:4])).argmax(-1)
     logits = vit(IMAGES[:4])

@@ -10,7 +10,7 @@ import mimviz as mv
 from mimviz.tune import HybridDistill
 from mimviz.tune.hybrid import redundant
 
-from .small import batches, is_frozen, masked, normalized, plain, planted, state
+from .small import batches, is_frozen, masked, normalized, number, plain, planted, state
 
 IMAGES = normalized(planted()[0])[:3]
 DEEP = {"depth": 4}
@@ -24,13 +24,13 @@ def made(**options):
 def test_a_copy_of_a_teacher_costs_nothing():
     model = made(ratio=0.0)
     model.relating.encoder.load_state_dict(model.encoder.state_dict())
-    assert float(model(IMAGES).terms["relations"]) < 1e-9
+    assert number(model(IMAGES).terms["relations"]) < 1e-9
     student = masked(**DEEP).encoder
     model = HybridDistill(student, masked(1, **DEEP), deepcopy(student.vit), ratio=0.0)
     with torch.no_grad():
         model.head.weight.copy_(torch.eye(24))
         model.head.bias.zero_()
-    assert float(model(IMAGES).patch_loss.mean()) < 1e-8
+    assert number(model(IMAGES).patch_loss.mean()) < 1e-8
 
 
 def test_planted_duplicates_are_dropped_first():
@@ -40,7 +40,7 @@ def test_planted_duplicates_are_dropped_first():
     assert set(redundant(tokens)[0].topk(4).indices.tolist()) == {3, 7, 11, 12}
     rows = tokens[0]
     twin = [
-        sum(float(F.cosine_similarity(rows[i], rows[j], dim=0)) for j in range(16) if j != i) / 15 for i in range(16)
+        sum(number(F.cosine_similarity(rows[i], rows[j], dim=0)) for j in range(16) if j != i) / 15 for i in range(16)
     ]
     assert redundant(tokens)[0].tolist() == pytest.approx(twin, abs=1e-5)
 
@@ -70,7 +70,7 @@ def test_the_losses_equal_the_naive_twin():
         for index, block in enumerate(student.blocks):
             if index < 3:
                 unit = F.normalize(x[1:], dim=-1)
-                alike = [float((unit[i] @ unit.T).sum()) for i in range(len(here))]
+                alike = [number((unit[i] @ unit.T).sum()) for i in range(len(here))]
                 stay = sorted(sorted(range(len(here)), key=lambda i: alike[i])[: len(here) - 2])
                 here, x = [here[i] for i in stay], torch.stack([x[0], *(x[1 + i] for i in stay)])
             if index == 2:
@@ -87,12 +87,12 @@ def test_the_losses_equal_the_naive_twin():
                 for attn, tokens in ((student.blocks[2].attn, ours[1:]), (mim.blocks[2].attn, theirs)):
                     qkv = attn.qkv(tokens).reshape(-1, 3, 2, 12)[:, :, head]
                     maps.append(torch.softmax(qkv[:, a] @ qkv[:, b].T / 12**0.5, -1))
-                relations.append(float((maps[1] * (maps[1] / maps[0]).log()).sum(-1).mean()))
+                relations.append(number((maps[1] * (maps[1] / maps[0]).log()).sum(-1).mean()))
         seen = model.featuring._seen(IMAGES)[at : at + 1]
         truth = F.layer_norm(features.forward_features(seen)[0, 1:][ids], (24,))
-        feature.append(float(F.smooth_l1_loss(model.head(student.norm(x)[1:]), truth)))
-    assert float(outcome.terms["relations"]) == pytest.approx(sum(relations) / len(relations), rel=1e-4)
-    assert float(outcome.patch_loss.mean()) == pytest.approx(sum(feature) / 3, rel=1e-4)
+        feature.append(number(F.smooth_l1_loss(model.head(student.norm(x)[1:]), truth)))
+    assert number(outcome.terms["relations"]) == pytest.approx(sum(relations) / len(relations), rel=1e-4)
+    assert number(outcome.patch_loss.mean()) == pytest.approx(sum(feature) / 3, rel=1e-4)
 
 
 def test_teachers_stay_and_the_student_learns():

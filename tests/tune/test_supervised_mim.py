@@ -7,7 +7,7 @@ import mimviz as mv
 from mimviz.core import Mask
 from mimviz.tune import Classifier, PatchCodes, SupervisedMIM, classifier
 
-from .small import batches, masked, normalized, planted, weights
+from .small import batches, masked, normalized, number, planted, weights
 
 IMAGES = normalized(planted()[0])
 
@@ -36,7 +36,7 @@ def test_the_masked_task_leaves_the_supervised_part_of_a_step_alone():
     """Its draws come after those of the classifier, so the first step has the same cross entropy."""
     steps = [next(iter(mv.fit(made(weight=w, keep=0.5), batches(), steps=6))) for w in (0.0, 1.0)]
     named = steps[1].outcome
-    assert steps[0].loss == pytest.approx(steps[1].loss - float(named.terms["mim"]), rel=1e-6)
+    assert steps[0].loss == pytest.approx(steps[1].loss - number(named.terms["mim"]), rel=1e-6)
     assert torch.equal(steps[0].outcome.logits, named.logits)
 
 
