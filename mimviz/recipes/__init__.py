@@ -1,5 +1,6 @@
 """One file, one paper: a recipe turns an encoder into a masked model."""
 
+from .a2mim import a2mim
 from .convmae import convmae
 from .crate_mae import crate_mae
 from .data2vec import data2vec
@@ -10,4 +11,4 @@ from .pixmim import pixmim
 from .simmim import simmim
 from .spark import spark
 
-__all__ = ["convmae", "crate_mae", "data2vec", "ijepa", "mae", "maskfeat", "pixmim", "simmim", "spark"]
+__all__ = ["a2mim", "convmae", "crate_mae", "data2vec", "ijepa", "mae", "maskfeat", "pixmim", "simmim", "spark"]

@@ -1,5 +1,6 @@
 """A timm ViT, opened."""
 
+from .adding import adding
 from .anatomy import Anatomy, anatomy
 from .edit import edited
 from .encoder import Encoder, encoder, with_parts
@@ -13,6 +14,6 @@ from .trace import Certificate, Trace
 
 __all__ = [
     "Anatomy", "Certificate", "Encoder", "Neuron", "Scene", "Target", "Trace",
-    "anatomy", "class_index", "class_names", "edited", "encoder", "evaluating", "explain_flat",
+    "adding", "anatomy", "class_index", "class_names", "edited", "encoder", "evaluating", "explain_flat",
     "extra_registers", "neuron_activations", "sincos", "with_parts",
 ]  # fmt: skip
