@@ -49,7 +49,7 @@ class Run:
         folder: str | Path | None = None,
         budget: float = 2**30,
         every: int | None = None,
-        share: float = 0.02,
+        share: float = 0.015,
         name: str = "",
         validation: Any = None,
         **settings: Any,
@@ -164,7 +164,9 @@ class Run:
 
     def at(self, step: int | None = None) -> nn.Module:
         """A copy of the model, in eval mode: as it was at a kept moment, or as it is now. ValueError where nothing was kept."""
-        model = self._driver.whole.model
+        model = self.model
+        if model is None:
+            raise ValueError(f"{self.name} was opened without a model: Run.open(folder, model) shows what it looked like")
         copy = self.at_rest(lambda: copied(model))
         if step is not None:
             copy.load_state_dict(self.moments.weights(step))
