@@ -14,17 +14,18 @@ from ..data import image
 from ..grammar import MaskedModel
 from ..vit import Encoder
 from .engine import Answer
-from .painted import Painted, fitted
+from .painted import fitted
 from .recipe_lab_bench import Bench
 from .recipe_lab_masks import Drawing, strategies
 from .recipe_lab_question import Progress, Question, Refused, Shown, Studied
 from .recipe_lab_sentence import GIVEN, TRAINED, Sentence
-from .recipe_lab_studies import STUDIES, Study
+from .recipe_lab_studies import Study, offered
 from .recipe_lab_told import catalogue, codes, forms, packed, reported
+from .recipe_lab_training import TrainedHere
 from .reconstruction import problem
 
 
-class RecipeLab(Painted, bundle="recipe_lab"):
+class RecipeLab(TrainedHere, bundle="recipe_lab"):
     """Choose a recipe, or compose *where · how · encoder · decoder · target · loss*, and see every step of it on a picture.
 
     Parameters
@@ -43,7 +44,7 @@ class RecipeLab(Painted, bundle="recipe_lab"):
     """
 
     title = t.Unicode("Recipe lab").tag(sync=True)
-    said = t.List(t.Dict()).tag(sync=True)
+    said = t.List(t.Dict()).tag(sync=True, from_json=lambda data, lab: lab._heard(data))
     """One or two sentences: {recipe, encoder, options, words}."""
     catalogue = t.Dict().tag(sync=True)
     """{recipes, encoders, studies, lenses}: what the menus offer."""
@@ -61,15 +62,6 @@ class RecipeLab(Painted, bundle="recipe_lab"):
     studied = t.Dict().tag(sync=True)
     """{words, problem, panels}: what the closer look has brought; `study_pixels` holds its data."""
     study_pixels = t.Bytes().tag(sync=True)
-
-    training = t.Bool(False).tag(sync=True)
-    steps = t.Int(60, min=1, max=100_000).tag(sync=True)
-    """Of one training."""
-    lr = t.Float(1e-3, min=0).tag(sync=True)
-    command = t.Dict().tag(sync=True)
-    """{"do": "stop" | "fresh", "count"}: what a button of the browser wants."""
-    curves = t.Dict().tag(sync=True)
-    """{losses, pace, steps}: the loss of every step of every side."""
 
     outcome: Outcome | None = None
     """The exact Outcome of the first sentence; None while there is a problem."""
@@ -114,8 +106,9 @@ class RecipeLab(Painted, bundle="recipe_lab"):
             **{"strategies": names, "strategy": strategy, "ratio": ratio, "seed": seed},
             hidden=hidden,
             original=self._picture.to_png(),
-            catalogue=catalogue(given is not None, list(STUDIES)),
+            catalogue=catalogue(given is not None, offered()),
             said=[asdict(each) for each in sentences],
+            trained_on="on random crops of the bundled pictures" if batches is None else "on your batches",
             **options,
         )
         if mask is None:
@@ -149,32 +142,9 @@ class RecipeLab(Painted, bundle="recipe_lab"):
         return side.model
 
     @property
-    def losses(self) -> list[list[float]]:
-        """The loss of every step trained here, for each side."""
-        return [list(side.losses) for side in self._bench.sides if side is not None]
-
-    @property
     def sentence(self) -> str:
         """The first sentence as Python: run, it makes the same model, untrained here, and the same outcome on this mask."""
         return self.codes[0]
-
-    def train(self, steps: int | None = None, *, lr: float | None = None) -> None:
-        """Train every side for `steps`, or go on with what was paused. Returns at once; wait() waits for the end."""
-        with self.together():
-            self.steps, self.lr = steps or self.steps, lr or self.lr
-            self.training = True
-
-    def pause(self) -> None:
-        """Rest after the step that is running; train() goes on."""
-        self.training = False
-
-    def stop(self) -> None:
-        """End the schedule and keep the weights; train() begins another."""
-        self.command = {"do": "stop", "count": self.command.get("count", 0) + 1}
-
-    def fresh(self) -> None:
-        """Back to the weights of the beginning."""
-        self.command = {"do": "fresh", "count": self.command.get("count", 0) + 1}
 
     def load(self, source: Any) -> None:
         """Take another picture and keep the mask; raises what `mimviz.image` raises, and then nothing has changed."""
@@ -205,6 +175,15 @@ class RecipeLab(Painted, bundle="recipe_lab"):
             raise ValueError(f"{len(made)} sentences are given, but one or two are wanted")
         return made
 
+    def _heard(self, data: Any) -> list[dict]:
+        """What a browser says; what cannot be said is refused with the reason, and the browser gets the last sentence back."""
+        try:
+            return [asdict(each) for each in self._sentences(data)]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._refuse("This cannot be said", error, "The sentence before it is still here.")
+            self.send_state("said")
+            return self.said
+
     @t.validate("said")
     def _sayable(self, proposal: Any) -> list[dict]:
         try:
@@ -220,15 +199,6 @@ class RecipeLab(Painted, bundle="recipe_lab"):
             self._refused = []
             self._say()
         self._ask()
-
-    @t.observe("command")
-    def _command(self, change: Any) -> None:
-        do = self.command.get("do")
-        if self._picture is None or do not in ("stop", "fresh"):
-            return
-        with self.together():
-            self.training = False
-            self._ask(do)
 
     @t.observe("draw")
     def _draw(self, change: Any) -> None:

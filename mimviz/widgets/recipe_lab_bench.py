@@ -83,6 +83,10 @@ class Bench:
         self.sides[place] = made
         return made
 
+    def encoder(self, sentence: Sentence) -> Any:
+        """The encoder of a sentence, new."""
+        return sentence.steps()[0][1].value({"encoder": self.given})
+
     def forget(self, place: int) -> None:
         self.sides[place] = None
 
@@ -178,9 +182,12 @@ def check(model: Any, outcome: Outcome) -> None:
 
 
 def refusals(
-    sentence: Sentence, side: Side, picture: Picture, mask: Mask, stale: Any
+    sentence: Sentence, encoder: Any, picture: Picture, mask: Mask, stale: Any
 ) -> dict[str, dict[str, str]] | None:
-    """For every slot of a sentence of words: {word: why it does not go with the others}; None where there was no time."""
+    """For every slot of a sentence of words over this encoder: {word: why it does not go with the others}; None: no time was left.
+
+    A sentence that cannot be said itself is looked at in the same way: what is not listed would mend it.
+    """
     found: dict[str, dict[str, str]] = {}
     for slot in SLOTS:
         found[slot] = {}
@@ -189,9 +196,9 @@ def refusals(
                 return None
             if name == sentence.words[slot]["word"]:
                 continue
-            other = replace(sentence, encoder=GIVEN, words={**sentence.words, slot: {"word": name, "options": {}}})
+            other = replace(sentence, encoder=GIVEN, words={**sentence.words, slot: {"word": name}})
             try:
-                model, _ = other.checked().build(side.model.encoder)
+                model, _ = other.checked().build(encoder)
                 check(model, model.reconstruct(picture, carried(mask, model.grid)))
             except Exception as error:
                 found[slot][name] = str(error)

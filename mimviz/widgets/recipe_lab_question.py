@@ -173,11 +173,12 @@ class Question:
     def _refusals(self, turn: Turn, sides: list[Side | None], picture: Picture, mask: Mask) -> None:
         found: list[dict] = [{} for _ in self.sentences]
         for place, (sentence, side) in enumerate(zip(self.sentences, sides, strict=False)):
-            if sentence.recipe != OWN or side is None:
+            if sentence.recipe != OWN:
                 continue
             key = ("refusals", str({slot: each["word"] for slot, each in sentence.words.items()}), sentence.encoder)
             if key not in self.bench.memo:
-                reasons = refusals(sentence, side, picture, mask, turn.stale)
+                encoder = side.model.encoder if side else self.bench.encoder(sentence)
+                reasons = refusals(sentence, encoder, picture, mask, turn.stale)
                 if reasons is None:
                     return
                 self.bench.memo[key] = reasons

@@ -14,7 +14,7 @@ from ..grammar import MaskedModel
 from ..vit import encoder
 from ..zoo import bundled, load_encoder, load_mim
 from .recipe_lab_expression import Call, Name
-from .recipe_lab_words import SLOTS, Parameter, bundled_recipes, needs, parameters, scores, words
+from .recipe_lab_words import SLOTS, Parameter, bundled_recipes, needs, parameters, score_name, scores, words
 
 OWN = "compose"
 """Stands where the name of a recipe would: the sentence is put together from words."""
@@ -89,7 +89,8 @@ class Sentence:
         for slot, each in said.items():
             if each["word"] not in words(slot):
                 raise ValueError(f"there is no {slot} {each['word']!r}; there are {', '.join(words(slot))}")
-            options = _chosen(words(slot)[each["word"]], each.get("options", {}), each["word"])
+            made = words(slot)[each["word"]]
+            options = _chosen(made, each["options"] if "options" in each else _started(made), each["word"])
             said[slot] = {"word": each["word"], "options": options}
         if self.needs_teacher(said):
             said["teacher"] = self.words.get("teacher") or {"word": TEACHERS[0], "options": {}}
@@ -97,8 +98,13 @@ class Sentence:
 
     @staticmethod
     def needs_teacher(said: dict[str, dict]) -> bool:
-        """Whether one of the words asks a teacher."""
-        return any("teacher" in needs(words(slot)[each["word"]]) for slot, each in said.items() if slot in SLOTS)
+        """Whether one of the words, or one inside them, asks a teacher."""
+        for slot in SLOTS:
+            make = words(slot)[said[slot]["word"]]
+            inner = [_score(each, said[slot]["options"]) for each in parameters(make) if each.scores]
+            if any("teacher" in needs(each) for each in (make, *(scores()[name] for name, _ in inner))):
+                return True
+        return False
 
     @property
     def key(self) -> str:
@@ -198,9 +204,11 @@ DEFAULT: dict[str, dict[str, Any]] = {
 
 def started(recipe: str) -> dict[str, Any]:
     """The options with which the lab begins a recipe."""
-    if recipe not in bundled_recipes():
-        return {}
-    able = {each.name for each in parameters(getattr(recipes, recipe))}
+    return _started(getattr(recipes, recipe)) if recipe in bundled_recipes() else {}
+
+
+def _started(make: Callable) -> dict[str, Any]:
+    able = {each.name for each in parameters(make)}
     return {name: value for name, value in STARTING.items() if name in able}
 
 
@@ -228,19 +236,22 @@ def _differing(make: Callable, options: dict[str, Any]) -> dict[str, Any]:
     """What is said otherwise than its default, as Python takes it."""
     said = {}
     for each in parameters(make):
-        if each.name not in options:
-            continue
-        value = options[each.name]
+        value = options.get(each.name, each.default)
         if each.scores:
-            score = scores()[value["word"]]
-            keywords = _from_encoder("where", value["word"], score) | _differing(score, value.get("options", {}))
-            value = Call(f"where.{value['word']}", score, keywords)
-            if not keywords and score is type(each.default):
-                continue
-        elif value == each.default:
-            continue
-        said[each.name] = value
+            name, inner = _score(each, options)
+            made = scores()[name]
+            keywords = _from_encoder("where", name, made) | _differing(made, inner)
+            if keywords or made is not type(each.default):
+                said[each.name] = Call(f"where.{name}", made, keywords)
+        elif value != each.default:
+            said[each.name] = value
     return said
+
+
+def _score(parameter: Parameter, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The word that ranks the patches, and its own options."""
+    value = options.get(parameter.name)
+    return (value["word"], value.get("options", {})) if value else (score_name(parameter.default), {})
 
 
 def _chosen(make: Callable, options: dict[str, Any], word: str) -> dict[str, Any]:
@@ -257,12 +268,10 @@ def _typed(parameter: Parameter, value: Any, word: str) -> Any:
     try:
         if parameter.scores:
             said: dict[str, Any] = {"word": value} if isinstance(value, str) else value
-            if said["word"] not in scores():
+            name = said.get("word") or score_name(default)
+            if name not in scores():
                 raise ValueError(f"there are {', '.join(scores())}")
-            return {
-                "word": said["word"],
-                "options": _chosen(scores()[said["word"]], said.get("options", {}), said["word"]),
-            }
+            return {"word": name, "options": _chosen(scores()[name], said.get("options", {}), name)}
         if parameter.choices:
             if value not in parameter.choices:
                 raise ValueError(f"there are {', '.join(map(repr, parameter.choices))}")

@@ -90,3 +90,13 @@ STUDIES: dict[str, Callable[[Study, Any, Picture, Mask], Parts]] = {
     "ratio sweep": ratio_sweep,
 }
 """By the name that the menu shows."""
+ASKS: set[str] = set()
+"""Those that are asked about a patch: a click on the guess says which."""
+
+
+def offered() -> list[dict[str, Any]]:
+    """The menu: name, first sentence, whether a click on a patch asks."""
+    return [
+        {"name": name, "hint": (made.__doc__ or "").split("\n")[0], "asks": name in ASKS}
+        for name, made in STUDIES.items()
+    ]

@@ -13,7 +13,7 @@ from .recipe_lab_views import Panel
 from .recipe_lab_words import SLOTS, bundled_recipes, controls, describe, paper, words
 
 
-def catalogue(given: bool, studies: list[str]) -> dict[str, Any]:
+def catalogue(given: bool, studies: list[dict]) -> dict[str, Any]:
     """What the menus offer, whatever is chosen."""
     return {
         "recipes": [{"name": name, "title": paper(name).title} for name in bundled_recipes()],
@@ -25,7 +25,10 @@ def catalogue(given: bool, studies: list[str]) -> dict[str, Any]:
 
 
 def forms(sentences: list[Sentence], refused: list[dict]) -> list[dict[str, Any]]:
-    """For each sentence its paper and its controls; `refused` {slot: {word: why}} for those of words."""
+    """For each sentence its paper and its controls; `refused` {slot: {word: why}} for those of words.
+
+    `hint` says what a recipe says of its options, or which single words would go with the others.
+    """
     return [_form(each, refused[i] if i < len(refused) else {}) for i, each in enumerate(sentences)]
 
 
@@ -43,7 +46,13 @@ def _form(sentence: Sentence, refused: dict[str, dict[str, str]]) -> dict[str, A
     if "teacher" in sentence.words:
         choices = [{"name": name, "hint": "", "refused": ""} for name in TEACHERS]
         slots.append({"slot": "teacher", "word": sentence.words["teacher"]["word"], "choices": choices, "options": []})
-    return {"paper": {}, "hint": "", "options": [], "slots": slots}
+    mends = [
+        f"{slot} {name}"
+        for slot, found in refused.items()
+        for name in words(slot)
+        if name not in {*found, sentence.words[slot]["word"]}
+    ]
+    return {"paper": {}, "hint": ", ".join(mends), "options": [], "slots": slots}
 
 
 def _slot(slot: str, said: dict[str, Any], refused: dict[str, str]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def score_panel(model: Any, images: Tensor, seed: int) -> Iterator[Panel]:
     score: Any = getattr(getattr(model, "where", None), "score", None)
     if not callable(score):
         return
-    heat = score(images, model.grid, seeded(seed))
+    heat: Heatmap = score(images, model.grid, seeded(seed))
     say = f"{heat.by!r}"
     meaning = "what the sentence's own where-word ranks the patches by; the highest are hidden first"
     yield map_panel("score", "score", meaning, heat.values[0], "score", signed=heat.signed, say=say)
@@ -129,31 +129,34 @@ def loss_panel(outcome: Outcome) -> Panel:
 
 
 def seen_panel(model: Any, images: Tensor, outcome: Outcome, *, exact: bool) -> Iterator[Panel]:
-    """The rows that reach the encoder, as the pixels that would make them; hatched where a patch is left out."""
-    grid, hidden = model.grid, outcome.mask.hidden
-    content = model.encoder.embed(images)
-    how: Any = getattr(model, "how", None)
-    ids = None
-    if how is not None:
-        content, ids = how(content, outcome.mask)
-    pixels = pixels_of(model.encoder, images)
-    left_out = hidden[0].cpu() if ids is not None else torch.zeros_like(hidden[0].cpu())
-    if pixels is None or how is None:
-        shown, left_out, say = grid.patchify(images), hidden[0].cpu(), "hidden patches are kept from the encoder"
-    else:
-        shown = pixels(content)
-        if ids is not None:
-            full = torch.zeros(1, grid.count, shown.shape[-1], dtype=shown.dtype, device=shown.device)
-            shown = full.scatter(1, ids[..., None].expand_as(shown), shown)
-        say = (
-            f"{int(left_out.sum())} of {grid.count} patches left out"
-            if ids is not None
-            else "every patch, as how leaves it"
-        )
+    """What reaches the encoder, as pixels; hatched where a patch is left out."""
+    grid: Grid = model.grid
+    shown, left_out, say = _seen(model, images, outcome)
     array = _rgb(model.encoder, grid.unpatchify(shown)[0])
     meaning = "what reaches the encoder: the pixels that give the rows which it is handed (before positions)"
     more = {"blank": _bytes(left_out), "hatched": True, "say": say}
     yield picture_panel("seen", "encoder sees", meaning, array, grid.shape, exact=exact, **more)
+
+
+def _seen(model: Any, images: Tensor, outcome: Outcome) -> tuple[Tensor, Tensor, str]:
+    """Patches of pixels (1, N, D), which of them (N,) are left out, and the same in words."""
+    grid: Grid = model.grid
+    images, mask = images[:, :3], carried(outcome.mask, grid)
+    truth, hidden = grid.patchify(images), mask.hidden[0].cpu()
+    if hasattr(model, "spoilt"):
+        return grid.patchify(model.spoilt(images, mask)), torch.zeros_like(hidden), "every patch, spoilt by how"
+    pixels = pixels_of(model.encoder, images)
+    try:
+        content, ids = model.how(model.encoder.embed(images), mask)
+    except (TypeError, ValueError, RuntimeError, AttributeError):  # a recipe that uses its word in a way of its own
+        pixels = None
+    if pixels is None:
+        return truth, hidden, "hidden patches are kept from the encoder"
+    if ids is None:
+        return pixels(content), torch.zeros_like(hidden), "every patch, as how leaves it"
+    rows = pixels(content)
+    full = rows.new_zeros(1, grid.count, rows.shape[-1]).scatter(1, ids[:1, :, None].expand_as(rows[:1]), rows[:1])
+    return full, hidden, f"{int(hidden.sum())} of {grid.count} patches left out"
 
 
 def pixels_of(encoder: Any, images: Tensor) -> Any:

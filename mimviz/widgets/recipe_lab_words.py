@@ -67,13 +67,13 @@ def words(slot: str) -> dict[str, Callable]:
             name: word for name, word in _listed(grammar.losses).items() if word.__module__ == grammar.losses.__name__
         }
     if slot == "where":
-        return {name: word for name, word in _listed(grammar.where).items() if not _scores(word)}
+        return {name: word for name, word in _listed(grammar.where).items() if _returns(word, "Mask")}
     return _listed(FOLDERS[slot])
 
 
 def scores() -> dict[str, Callable]:
     """The words that rank patches, for `Highest` and its kin."""
-    return {name: word for name, word in _listed(grammar.where).items() if _scores(word)}
+    return {name: word for name, word in _listed(grammar.where).items() if _returns(word, "Heatmap")}
 
 
 def _listed(module: Any) -> dict[str, Callable]:
@@ -90,9 +90,10 @@ def _is_word(each: Any) -> bool:
     return inspect.isfunction(each)
 
 
-def _scores(word: Any) -> bool:
+def _returns(word: Any, value: str) -> bool:
     call = word.__call__ if inspect.isclass(word) else word
-    return "Heatmap" in str(inspect.signature(call).return_annotation)
+    told = inspect.signature(call).return_annotation
+    return value in (told, getattr(told, "__name__", ""))
 
 
 def describe(word: Callable) -> str:
@@ -108,7 +109,8 @@ def describe(word: Callable) -> str:
 
 def needs(make: Callable) -> list[str]:
     """The parameters without a default: these the sentence itself must give (grid, width, teacher …)."""
-    return [name for name, default in _defaults(make).items() if default is MISSING]
+    chosen = {each.name for each in parameters(make)}
+    return [name for name, default in _defaults(make).items() if default is MISSING and name not in chosen]
 
 
 @cache
@@ -145,6 +147,8 @@ def _parameter(name: str, default: Any, hint: Any) -> Parameter | None:
         return Parameter(name, default)
     if isinstance(default, tuple) and default and all(type(each) in (int, float) for each in default):
         return Parameter(name, default)
+    if hint in scores().values() and default is MISSING:  # a word that must be said: the one that it asks for
+        return Parameter(name, hint, scores=True)
     if default is not MISSING and type(default) in scores().values():
         return Parameter(name, default, scores=True)
     return None
@@ -168,21 +172,27 @@ def span(parameter: Parameter) -> tuple[float, float, float]:
 def controls(make: Callable, said: dict[str, Any], path: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """A control for every parameter, with the value that is said or the default; words inside bring theirs along.
 
-    kind: "toggle", "number" (min, max, step), "menu" (choices), "numbers" (a tuple as text) or "text".
+    kind: "toggle", "number" (min, max, step), "menu" (choices), "word" (choices that have options themselves), "numbers" (a tuple
+    as text) or "text".
     """
     made = []
     for each in parameters(make):
         here = (*path, each.name)
         value = said.get(each.name, each.default)
         if each.scores:
-            word, options = value if isinstance(value, tuple) else (type(value).__name__, {})
+            word, options = score_name(value), {}
             if isinstance(value, dict):
-                word, options = value["word"], value.get("options", {})
-            made.append(_control(here, "menu", word, choices=list(scores())))
+                word, options = value.get("word") or score_name(each.default), value.get("options", {})
+            made.append(_control(here, "word", word, choices=list(scores())))
             made += controls(scores()[word], options, here)
         else:
             made.append(_plain(each, here, value))
     return made
+
+
+def score_name(value: Any) -> str:
+    """Of a word or its class."""
+    return value.__name__ if inspect.isclass(value) else type(value).__name__
 
 
 def _plain(each: Parameter, path: tuple[str, ...], value: Any) -> dict[str, Any]:
