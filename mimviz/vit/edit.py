@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import get_ident
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from .anatomy import Anatomy, anatomy
 from .attention import Gated, Mixing, reader_of
 from .layer import Change
-from .placing import attentions, placing
+from .placing import attentions, decoding, placing, poolings
 
+Where = int | Literal["pool"]
 _active: WeakKeyDictionary[nn.Module, _Edit] = WeakKeyDictionary()
 
 
@@ -55,37 +56,32 @@ def as_edited(model: nn.Module, then: Mapping[nn.Module, tuple[Change, ...]]) ->
 def edited(
     model: nn.Module,
     *,
-    heads: Mapping[int, Sequence[int]] | None = None,
-    tokens: Mapping[int, Sequence[int]] | Sequence[int] | None = None,
-    maps: Mapping[int, Callable[[Tensor], Tensor]] | None = None,
+    part: Literal["encoder", "decoder"] = "encoder",
+    heads: Mapping[Any, Sequence[int]] | None = None,
+    tokens: Mapping[Any, Sequence[int]] | Sequence[int] | None = None,
+    maps: Mapping[Any, Callable[[Tensor], Tensor]] | None = None,
     gates: Mapping[int, float | Sequence[float]] | None = None,
 ) -> Iterator[nn.Module]:
     """`with edited(model, heads={3: [0, 5]}):` every pass inside, also that of a Scene, runs with other attention maps.
 
-    model: a timm ViT, an Encoder or a masked model (its encoder is edited). Layers are numbers, also negative.
+    model: a timm ViT, an Encoder or a masked model; part: its encoder, or its decoder where that attends. Layers are numbers, also negative, or "pool", an attention pooling, whose tokens are numbered as it reads them.
     heads: {layer: heads that add nothing}. tokens: {layer: tokens that nobody may look at}, numbered as in
-    `trace.attention[layer]`, or a list for all layers; what is left of a row is made to sum to what it did. gates: {layer: σ(λ), 0
-    content … 1 position, one or one for each head} of ConViT. maps: {layer: function} of A (B, heads, N, N), which may carry a
-    gradient; windowed layers hand over (B · windows, heads, n, n). The order is gates, tokens, maps, heads.
+    `trace.attention[layer]`, or a list for all layers and the pooling; what is left of a row is made to sum to what it did.
+    gates: {layer: σ(λ), 0 content … 1 position, one or one for each head} of ConViT. maps: {layer: function} of A (B, heads, N, N),
+    which may carry a gradient; windowed layers hand over (B · windows, heads, n, n). The order is gates, tokens, maps, heads.
 
     A map that its function returns untouched leaves the module's own numbers alone. Edits may be nested; all are undone on leaving,
     also after an exception. A Scene made inside keeps to them wherever its trace and gradients are asked for, one made before does
     not see them; `score` runs the model as it is. Raises IndexError for a layer or head that there is not, TypeError for a gate of
     another family.
     """
-    vit: nn.Module = getattr(getattr(model, "encoder", model), "vit", getattr(model, "encoder", model))
-    parts = anatomy(vit)
-    wanted: list[tuple[int, Change]] = []
+    vit, parts = _of(model, part)
+    wanted: list[tuple[Any, Change]] = []
     for layer, share in (gates or {}).items():
         wanted.append((layer, _gated(vit, parts, layer, share)))
-    everywhere = (
-        {}
-        if tokens is None
-        else tokens
-        if isinstance(tokens, Mapping)
-        else dict.fromkeys(range(len(_names(vit, parts))), tokens)
-    )
-    wanted += [(layer, _hidden(vit, parts, layer, ids)) for layer, ids in everywhere.items()]
+    if tokens is not None:
+        some = tokens if isinstance(tokens, Mapping) else _everywhere(vit, parts, tokens)
+        wanted += [(layer, _hidden(vit, parts, layer, ids)) for layer, ids in some.items()]
     wanted += [(layer, partial(_replaced, function=function)) for layer, function in (maps or {}).items()]
     wanted += [(layer, _knocked(vit, parts, layer, ids)) for layer, ids in (heads or {}).items()]
     with ExitStack() as undo:
@@ -159,13 +155,42 @@ def _names(vit: nn.Module, parts: Anatomy) -> tuple[str, ...]:
     return names
 
 
-def _name(vit: nn.Module, parts: Anatomy, layer: int) -> str:
-    names = _names(vit, parts)
-    if not -len(names) <= layer < len(names):
+def _name(vit: nn.Module, parts: Anatomy, layer: Where) -> str:
+    names = poolings(vit)[:1] if layer == "pool" else _names(vit, parts)
+    number = 0 if layer == "pool" else layer
+    if not -len(names) <= number < len(names):
+        pool = ", or 'pool'" if poolings(vit) else ""
+        names = _names(vit, parts)
         raise IndexError(
-            f"layer is {layer}, but this {parts.family} has {len(names)}: 0..{len(names) - 1}, or -1 for the last"
+            f"layer is {layer!r}, but this {parts.family} has {len(names)}: 0..{len(names) - 1}, or -1 for the last{pool}"
         )
-    return names[layer]
+    return names[number]
+
+
+def _of(model: Any, part: str) -> tuple[nn.Module, Anatomy]:
+    """What is edited, and the names of its parts."""
+    encoder = getattr(model, "encoder", model)
+    vit: nn.Module = getattr(encoder, "vit", encoder)
+    parts = anatomy(vit)
+    if part == "encoder":
+        return vit, parts
+    decoder = getattr(model, "decoder", None)
+    if part != "decoder" or not isinstance(decoder, nn.Module):
+        raise ValueError(
+            f"part is {part!r}, but {type(model).__name__} has 'encoder'{' alone' if decoder is None else ''}"
+        )
+    return decoder, decoding(decoder, parts)
+
+
+def _everywhere(vit: nn.Module, parts: Anatomy, tokens: Sequence[int]) -> dict[Where, Sequence[int]]:
+    """The same tokens in all layers, and in a pooling, which most models keep from seeing those before the patches."""
+    ids: dict[Where, Sequence[int]] = dict.fromkeys(range(len(_names(vit, parts))), tokens)
+    if poolings(vit):
+        missing = 0 if getattr(vit, "pool_include_prefix", False) else parts.prefix
+        count = parts.prefix + parts.grid.count
+        places = [token % count - missing if -count <= token < count else token for token in tokens]
+        ids["pool"] = [place for place in places if place >= 0]
+    return ids
 
 
 def _replaced(weights: Tensor, mixing: Mixing, *, function: Callable[[Tensor], Tensor]) -> Tensor:
@@ -175,7 +200,7 @@ def _replaced(weights: Tensor, mixing: Mixing, *, function: Callable[[Tensor], T
     return found
 
 
-def _knocked(vit: Any, parts: Anatomy, layer: int, ids: Sequence[int]) -> Change:
+def _knocked(vit: Any, parts: Anatomy, layer: Where, ids: Sequence[int]) -> Change:
     def knock(weights: Tensor, mixing: Mixing) -> Tensor:
         count = weights.shape[1]
         if wrong := [head for head in ids if not -count <= head < count]:
@@ -188,7 +213,7 @@ def _knocked(vit: Any, parts: Anatomy, layer: int, ids: Sequence[int]) -> Change
     return knock
 
 
-def _hidden(vit: nn.Module, parts: Anatomy, layer: int, ids: Sequence[int]) -> Change:
+def _hidden(vit: nn.Module, parts: Anatomy, layer: Where, ids: Sequence[int]) -> Change:
     name = _name(vit, parts, layer)
     place = placing(vit, name, parts, reader_of(vit.get_submodule(name)))[2]
 

@@ -15,7 +15,7 @@ from .attention import PROJECTIONS, reader_of
 from .edit import changes_of
 from .layer import Block, Layer
 from .layout import block_layout, token_layout
-from .placing import attentions, placing
+from .placing import attentions, placing, poolings
 from .trace import Trace
 
 
@@ -25,9 +25,8 @@ def recording(model: nn.Module, anatomy: Anatomy, *, layers: Collection[int] | N
     trace = Trace(anatomy)
     modules = list(model.named_modules())
     changing = any(getattr(module, "inplace", False) for _, module in modules)
-    poolings = [name for name, module in modules if isinstance(module, AttentionPoolLatent)]
     with ExitStack() as hooks:
-        for index, name in enumerate((*attentions(model, anatomy), *poolings)):
+        for index, name in enumerate((*attentions(model, anatomy), *poolings(model))):
             _attention(model, name, trace, hooks, kept=layers is None or index in layers)
         for index in range(len(anatomy.blocks)):
             _block(model, index, trace, hooks, changing=changing, kept=layers is None or index in layers)

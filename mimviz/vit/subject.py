@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..core import Mask
 from .anatomy import Anatomy, anatomy
-from .attention import is_read
+from .placing import decoding
 from .recording import recording
 from .trace import Trace
 
@@ -42,7 +42,7 @@ class Subject:
             if self.decoder is None:
                 yield trace, None
             else:
-                yield trace, stack.enter_context(recording(self.decoder, _decoding(self.decoder, self.anatomy)))
+                yield trace, stack.enter_context(recording(self.decoder, decoding(self.decoder, self.anatomy)))
 
 
 def subject(model: Any, mask: Any, *, count: int, size: tuple[int, int] | None = None) -> Subject:
@@ -90,19 +90,3 @@ def _note_ids(encoder: nn.Module, trace: Trace, stack: ExitStack) -> None:
             trace.ids = ids
 
     stack.callback(encoder.register_forward_pre_hook(entered, with_kwargs=True).remove)
-
-
-def _decoding(decoder: nn.Module, parts: Anatomy) -> Anatomy:
-    """A decoder's blocks and attention as an anatomy; it works on all patches of the encoder's last grid."""
-    names = tuple(name for name, module in decoder.named_modules() if is_read(module))
-    prefix = getattr(decoder, "prefix", parts.prefix)
-    return replace(
-        parts,
-        family=type(decoder).__name__,
-        prefix=prefix,
-        blocks=tuple(name.rpartition(".")[0] for name in names),
-        attentions=names,
-        stages=(parts.grid,),
-        stage_of=(0,) * len(names),
-        prefix_from=0,
-    )

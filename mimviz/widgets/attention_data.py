@@ -34,7 +34,7 @@ def drawn(look: Look) -> Figure:
         {side.name: side.stack(look.part, look.edits).maps(look.layer, look.query) for side in _there(look)},
         query=patch_of(look.query),
         grid=look.sides[0].names,
-        title=f"layer {look.layer + 1} of the {look.part}, from {said(look.query)}{edited}",
+        title=_title(look) + edited,
     )
 
 
@@ -54,6 +54,13 @@ def as_file(look: Look, kind: str) -> bytes:
     about = np.array(json.dumps({**data, "models": models}, default=_plain))
     np.savez_compressed(buffer, allow_pickle=False, about=about, **maps)
     return buffer.getvalue()
+
+
+def _title(look: Look) -> str:
+    side = look.sides[0]
+    if look.layer < side.depth(look.part) and side.stack(look.part, look.edits).shapes[look.layer].pool:
+        return "attention pooling, from its learnt query"
+    return f"layer {look.layer + 1} of the {look.part}, from {said(look.query)}"
 
 
 def _there(look: Look) -> list[Side]:

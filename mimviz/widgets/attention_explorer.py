@@ -33,7 +33,8 @@ class AttentionExplorer(LiveWidget, bundle="attention_explorer"):
     compare : a second model, instead of a list.
     mask : for masked models, the Mask under which they see the picture; without one they see all of it.
     part : "encoder", or "decoder" of a masked model.
-    layer : the open layer, from 0, or negative from the end.
+    layer : the open layer, from 0, or negative from the end. An attention pooling (SigLIP) is the encoder's last one, and the rows
+        there are those of its learnt query, whichever token is asked for.
     query : the token that looks: "CLS", "reg 1", a patch as (row, column) from 0, or its name "3,5".
     title : a caption.
 
@@ -44,7 +45,8 @@ class AttentionExplorer(LiveWidget, bundle="attention_explorer"):
     Attention is recomputed from q and k of the very pass. While the pointer moves, the browser shows rows of a layer that came as
     one byte for each patch, off by at most 0.4 % of the row's range; the row of the query that is kept is unrounded.
     Layers of more than 2 MiB come row by row. In Python at most three passes are kept (untouched, the newest edit, the one before);
-    whole maps are made for one layer at a time, and only for those that are sent or edited.
+    whole maps are made for one layer at a time, and only for those that are sent or edited; of a masked model they are kept, up to
+    256 MiB a pass.
     """
 
     title = t.Unicode("Attention").tag(sync=True)
@@ -124,11 +126,23 @@ class AttentionExplorer(LiveWidget, bundle="attention_explorer"):
             self.part, self.layer, self.query = part, layer, token
 
     def knock_out(
-        self, *, heads: Iterable[tuple[int, int]] = (), tokens: Iterable[str | tuple[int, int]] = (), model: int = 0
+        self,
+        *,
+        heads: Iterable[tuple[int, int]] = (),
+        tokens: Iterable[str | tuple[int, int]] = (),
+        model: int = 0,
+        part: str = "encoder",
     ) -> None:
-        """Also knock out `heads`, (layer, head) of one model, and `tokens` of all. Raises ValueError for what is not there."""
+        """Also knock out `heads`, (layer, head) of one model's part, and `tokens` of all models, in encoders and decoders alike.
+
+        Raises ValueError for what is not there.
+        """
         now = self._edits
-        more = [self._head(model, *each) for each in heads]
+        if part not in self._sides[model].parts:
+            raise ValueError(
+                f"part is {part!r}, but {self._sides[model].name} has {' and '.join(self._sides[model].parts)}"
+            )
+        more = [self._head(model, part, *each) for each in heads]
         names = [self._sides[0].named(each) for each in tokens]
         both = {
             "heads": [list(each) for each in dict.fromkeys([*now.heads, *more])],
@@ -239,12 +253,9 @@ class AttentionExplorer(LiveWidget, bundle="attention_explorer"):
     @t.validate("edits")
     def _known_edits(self, proposal: Any) -> dict:
         for side, part, layer, head in proposal["value"].get("heads", ()):
-            if part != "encoder" or not 0 <= side < len(self._sides):
-                raise t.TraitError(
-                    f"head {head} of layer {layer} is of the {part} of model {side}, but only heads of encoders of "
-                    f"0..{len(self._sides) - 1} can be knocked out"
-                )
-            self._head(side, layer, head)
+            if not 0 <= side < len(self._sides) or part not in self._sides[side].parts:
+                raise t.TraitError(f"head {head} of layer {layer} is of the {part} of model {side}, which there is not")
+            self._head(side, part, layer, head)
         return proposal["value"]
 
     @t.validate("layer", "query")
@@ -259,12 +270,12 @@ class AttentionExplorer(LiveWidget, bundle="attention_explorer"):
         except ValueError as error:
             raise t.TraitError(str(error)) from error
 
-    def _head(self, side: int, layer: int, head: int) -> Head:
-        layer = self._layer(layer, "encoder", side)
-        heads = self._sides[side].heads[layer]
+    def _head(self, side: int, part: str, layer: int, head: int) -> Head:
+        layer = self._layer(layer, part, side)
+        heads = self._sides[side].heads_of(part)[layer]
         if not 0 <= head < heads:
             raise ValueError(f"head is {head}, but layer {layer} has {heads}, numbered from 0")
-        return Head(side, "encoder", layer, head)
+        return Head(side, part, layer, head)
 
     def _layer(self, layer: int, part: str, side: int | None = None) -> int:
         depth = max(each.depth(part) for each in (self._sides if side is None else [self._sides[side]]))

@@ -125,7 +125,7 @@ class Look:
 
     def certificate(self, turn: Turn) -> dict[str, Any]:
         """The worst of all layers of all models; {} where somebody asks something newer in between."""
-        layers = [layer for stack in self.stacks for layer in stack.trace.layers]
+        layers = [layer for stack in self.stacks for layer in stack.layers]
         for layer in layers:
             if turn.stale():
                 return {}

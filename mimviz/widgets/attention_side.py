@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
@@ -11,10 +12,13 @@ from ..core import Grid, Mask, Picture
 from ..data import image
 from ..vit import Anatomy, Scene, anatomy, class_names, edited
 from ..vit.attention import is_read
+from ..vit.edit import Where
+from ..vit.placing import poolings
 from .attention_stack import Stack, patch_of
 from .given import many
 from .reconstruction import finite
 
+Part = Literal["encoder", "decoder"]
 TOP = 5  # classes shown
 KEPT = 3  # passes in memory: the untouched one, the newest edit, and the one before it
 
@@ -64,22 +68,23 @@ class Side:
         return str(next(self.model.parameters()).device)
 
     @property
-    def parts(self) -> tuple[str, ...]:
+    def parts(self) -> tuple[Part, ...]:
         """ "encoder", and "decoder" where there is one that attends."""
         return ("encoder", "decoder") if self.depth("decoder") else ("encoder",)
 
     @property
     def heads(self) -> list[int]:
         """Number of heads of every encoder layer."""
-        modules = [encoder_of(self.model).get_submodule(name) for name in self.anatomy.attentions]
-        return [int(module.num_heads) for module in modules]  # type: ignore[arg-type]
+        return self.heads_of("encoder")
+
+    def heads_of(self, part: str) -> list[int]:
+        """The same of either part."""
+        modules: list[Any] = [self._of(part).get_submodule(name) for name in self._names(part)]
+        return [int(module.num_heads) for module in modules]
 
     def depth(self, part: str) -> int:
-        """Number of layers."""
-        if part == "encoder":
-            return len(self.anatomy.attentions)
-        decoder = getattr(self.model, "decoder", None)
-        return sum(map(is_read, decoder.modules())) if isinstance(decoder, nn.Module) else 0
+        """Number of layers; an attention pooling counts as the encoder's last."""
+        return len(self._names(part))
 
     @property
     def front(self) -> tuple[str, ...]:
@@ -165,7 +170,7 @@ class Side:
     def data(self, part: str, layer: int, query: str, edits: Edits) -> dict[str, Any]:
         """Exact numbers for a file: `attention` (heads, tokens) of the query, and what they belong to."""
         stack = self.stack(part, edits)
-        shape, certificate = stack.shapes[layer], stack.trace.layers[layer].certificate
+        shape, certificate = stack.shapes[layer], stack.layers[layer].certificate
         return {
             "name": self.name, "attention": stack.row(layer, query)[:, 0], "tokens": list(self.front[: shape.front]),
             "rows": shape.rows, "cols": shape.cols, "classes": self.classes(edits),
@@ -182,18 +187,43 @@ class Side:
             mask = Mask.none(self.model.grid)
         if edits == Edits():
             return Scene(self.model, self.picture, mask=mask)
-        heads: dict[int, list[int]] = {}
-        for each in edits.heads:
-            heads.setdefault(each.layer, []).append(each.head)
-        with edited(self.model, heads=heads, tokens=self._numbers(edits.tokens)):
+        with ExitStack() as stack:
+            for part in self.parts:
+                heads: dict[Where, list[int]] = {}
+                for each in edits.heads:
+                    if each.part == part:
+                        heads.setdefault(self._where(part, each.layer), []).append(each.head)
+                stack.enter_context(
+                    edited(self.model, part=part, heads=heads, tokens=self._numbers(part, edits.tokens))
+                )
             return Scene(self.model, self.picture, mask=mask)  # it keeps to the edits after this, too
 
-    def _numbers(self, tokens: tuple[str, ...]) -> dict[int, list[int]]:
+    def _numbers(self, part: str, tokens: tuple[str, ...]) -> dict[Where, list[int]]:
         """{layer: the numbers of these tokens among its keys}, without those that a mask hides."""
         if not tokens:
             return {}
-        stack = self.stack("encoder", Edits())
-        return {layer: [n for token in tokens for n in stack.keys(layer, token)] for layer in range(len(stack.shapes))}
+        stack = self.stack(part, Edits())
+        return {
+            self._where(part, layer): [n for token in tokens for n in stack.keys(layer, token)]
+            for layer in range(len(stack.shapes))
+        }
+
+    def _where(self, part: str, layer: int) -> Where:
+        """As `edited` calls a layer."""
+        return "pool" if part == "encoder" and layer == len(self.anatomy.attentions) else layer
+
+    def _of(self, part: str) -> nn.Module:
+        return encoder_of(self.model) if part == "encoder" else self.model.decoder
+
+    def _names(self, part: str) -> tuple[str, ...]:
+        """Of the modules that attend."""
+        if part == "encoder":  # a masked model's tokens go to its decoder, not to a pooling
+            pools = poolings(self.model)[:1] if encoder_of(self.model) is self.model else ()
+            return (*self.anatomy.attentions, *pools)
+        decoder = getattr(self.model, "decoder", None)
+        if not isinstance(decoder, nn.Module):
+            return ()
+        return tuple(name for name, module in decoder.named_modules() if is_read(module))
 
 
 def sides_of(model: Any, picture: Any, *, compare: Any = None, mask: Mask | None = None) -> tuple[Side, ...]:

@@ -12,11 +12,15 @@ import torch
 
 from ..core import Grid
 from ..vit import Trace
+from ..vit.layer import Layer
 from .head_statistics import head_statistics
 
 
 class Shape(NamedTuple):
-    """Of one layer's map: heads, tokens in `front` of the patches, and the grids of its keys and of its queries."""
+    """Of one layer's map: heads, tokens in `front` of the patches, and the grids of its keys and of its queries.
+
+    In an attention pooling, `pool`, the queries are learnt ones, side by side; tokens in front and patches do not ask.
+    """
 
     heads: int
     front: int
@@ -24,6 +28,7 @@ class Shape(NamedTuple):
     cols: int
     query_rows: int
     query_cols: int
+    pool: bool = False
 
     @property
     def keys(self) -> int:
@@ -46,11 +51,20 @@ class Stack:
 
     @cached_property
     def shapes(self) -> list[Shape]:
-        return [self._shape(layer) for layer in range(len(self.trace.layers))]
+        return [self._shape(layer) for layer in range(len(self.layers))]
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """Those of the trace, then its pooling, if it has one."""
+        pooling = self.trace.pooling
+        return [*self.trace.layers, *([] if pooling is None or self.trace.ids is not None else [pooling])]
 
     def rows(self, layer: int, ids: Iterable[int]) -> np.ndarray:
         """(heads, R, keys), float32, exact: the attention of some tokens; NaN for those that the pass did not have."""
-        rows = self.trace.rows(layer, torch.as_tensor(np.asarray(list(ids))))[0].float().cpu().numpy()
+        numbers = torch.as_tensor(np.asarray(list(ids)))
+        if self.shapes[layer].pool:
+            return self._pooled(layer, numbers)
+        rows = self.trace.rows(layer, numbers)[0].float().cpu().numpy()
         if self.trace.ids is None:
             return rows
         nowhere = np.isnan(rows)  # patches that were hidden: as queries they have no row, as keys they get nothing
@@ -60,6 +74,8 @@ class Stack:
         """The number of a token as a query of a layer; None where the layer has no token of that name."""
         shape = self.shapes[layer]
         patch = patch_of(token)
+        if shape.pool:
+            patch = patch or (0, 0)
         if patch is None:
             return self.front.index(token) if token in self.front[: shape.front] else None
         if patch[0] >= self.grid.rows or patch[1] >= self.grid.cols:
@@ -97,10 +113,14 @@ class Stack:
         there = np.ones(shape.queries, bool)
         if self.trace.ids is not None and self.trace.hidden is not None:
             there[shape.front :] = ~self.trace.hidden[0].cpu().numpy()
+        if shape.pool:
+            there[: shape.front] = False
         return head_statistics(
             lambda ids: self.rows(layer, ids),
             np.flatnonzero(there),
-            self._middles(shape.front, shape.query_rows, shape.query_cols),
+            self._middles(shape.queries, 0, 0)
+            if shape.pool
+            else self._middles(shape.front, shape.query_rows, shape.query_cols),
             self._middles(shape.front, shape.rows, shape.cols),
             cls=cls,
             registers=tuple(set(range(shape.front)) - set(cls)),
@@ -112,15 +132,26 @@ class Stack:
         return {"front": list(self.front), "layers": [shape._asdict() for shape in self.shapes]}
 
     def _shape(self, layer: int) -> Shape:
-        made = self.trace.layers[layer]
-        _, heads, _, keys = made.mixing.shape
+        made = self.layers[layer]
+        _, heads, queries, keys = made.mixing.shape
         front = keys - (made.keys.count if self.trace.ids is None else self.trace.ids.shape[1])
+        if made is self.trace.pooling:
+            return Shape(heads, front, *made.keys.shape, 1, queries, pool=True)
         return Shape(heads, front, *made.keys.shape, *made.grid.shape)
+
+    def _pooled(self, layer: int, ids: torch.Tensor) -> np.ndarray:
+        """(heads, R, keys) of learnt queries, which are numbered behind the tokens in front; NaN for those."""
+        shape, mixing = self.shapes[layer], self.layers[layer].mixing
+        asking = ids >= shape.front
+        rows = np.full((shape.heads, len(ids), shape.keys), np.nan, np.float32)
+        made = mixing.weights((ids[asking] - shape.front).to(mixing.v.device))[0]
+        rows[:, asking.numpy()] = made.float().cpu().numpy()
+        return rows
 
     def _middles(self, front: int, rows: int, cols: int) -> np.ndarray:
         """(front + patches, 2): the middle of every patch in pixels, NaN for tokens that are none."""
         at = np.indices((rows, cols)).reshape(2, -1).T + 0.5
-        at *= self.grid.height / rows, self.grid.width / cols
+        at *= self.grid.height / max(rows, 1), self.grid.width / max(cols, 1)
         return np.concatenate([np.full((front, 2), np.nan), at]).astype(np.float32)
 
 

@@ -8,7 +8,9 @@ import torch
 from attention_families import MODELS, pictures, tiny
 from test_scene_state import same, state
 
-from mimviz.vit import Scene, edited
+from mimviz import recipes
+from mimviz.core import Mask
+from mimviz.vit import Scene, edited, encoder
 
 
 def logits(model, images):
@@ -189,3 +191,44 @@ def test_what_is_not_there_cannot_be_edited():
         edited(timm.create_model("resnet18"), tokens=[0]),
     ):
         pass
+
+
+def test_a_head_of_the_pooling_is_knocked_out():
+    """By hand: its share of A · V, where the pooling hands it on, is 0; a token that nobody sees is not pooled either."""
+    model = tiny("SigLIP")
+    images = pictures(model)
+    pooling = Scene(model, images).trace.pooling
+
+    def without(_, args):
+        heads = pooling.mixing.split(args[0]).clone()
+        heads[:, 1] = 0
+        return (pooling.mixing.join(heads),)
+
+    handle = pooling.module.proj.register_forward_pre_hook(without)
+    expected = logits(model, images)
+    handle.remove()
+    with edited(model, heads={"pool": [1]}):
+        scene = Scene(model, images)
+        torch.testing.assert_close(scene.trace.logits, expected, atol=1e-6, rtol=1e-5)
+    assert not scene.trace.pooling.mixing.weights()[:, 1].any() and scene.trace.certificate.exact
+    with edited(model, tokens=[3]):
+        scene = Scene(model, images)
+        assert not scene.trace.pooling.mixing.weights()[..., 3].any() and not scene.trace.attention[0][..., 3].any()
+    with pytest.raises(IndexError, match=r"layer is 'pool', but this \w+ has 3: 0\.\.2, or -1 for the last$"):
+        edited(tiny("ViT"), heads={"pool": [0]}).__enter__()
+
+
+def test_a_decoder_is_edited():
+    torch.manual_seed(0)
+    small = encoder("vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=2)
+    model = recipes.mae(small, dim=16, depth=2).eval()
+    images, mask = torch.randn(2, 3, 32, 32), Mask.random(model.grid, ratio=0.5, seed=0)
+    before = Scene(model, images, mask=mask)
+    with edited(model, part="decoder", heads={-1: [0]}, tokens={0: [2]}):
+        scene = Scene(model, images, mask=mask)
+        assert not scene.decoder_trace.attention[1][:, 0].any() and not scene.decoder_trace.attention[0][..., 2].any()
+    assert scene.decoder_trace.certificate.exact
+    torch.testing.assert_close(scene.trace.tokens[-1], before.trace.tokens[-1], equal_nan=True)
+    assert not torch.allclose(scene.trace.logits.patch_loss, before.trace.logits.patch_loss)
+    with pytest.raises(ValueError, match="part is 'decoder', but VisionTransformer has 'encoder' alone"):
+        edited(small.vit, part="decoder").__enter__()

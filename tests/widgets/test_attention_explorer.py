@@ -20,7 +20,15 @@ from mimviz.widgets.head_statistics import head_statistics
 
 def vit(name="vit_tiny_patch16_224", **options):
     torch.manual_seed(0)
-    keywords = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_heads": 2, "num_classes": 4, **options}
+    keywords = {
+        "img_size": 32,
+        "patch_size": 8,
+        "embed_dim": 24,
+        "depth": 3,
+        "num_heads": 2,
+        "num_classes": 4,
+        **options,
+    }
     return timm.create_model(name, pretrained=False, **keywords).eval()
 
 
@@ -69,7 +77,10 @@ def test_it_opens_with_one_row_of_everything(explore):
     assert (explorer.part, explorer.layer, explorer.query, explorer.version) == ("encoder", 2, "CLS", 0)
     (side,) = explorer.sides
     assert side["parts"]["encoder"]["front"] == ["CLS"]
-    assert shapes(explorer) == [{"heads": 2, "front": 1, "rows": 4, "cols": 4, "query_rows": 4, "query_cols": 4}] * 3
+    assert (
+        shapes(explorer)
+        == [{"heads": 2, "front": 1, "rows": 4, "cols": 4, "query_rows": 4, "query_cols": 4, "pool": False}] * 3
+    )
     wanted = Scene(model, explorer._sides[0].picture).trace
     rows = [decode(explorer.overview[i * size(2, 1, 17, 1) :][: size(2, 1, 17, 1)], 2, 1, 17, 1) for i in range(3)]
     for layer, row in enumerate(rows):
@@ -237,10 +248,54 @@ def test_what_is_not_there_cannot_be_knocked_out(explore, edits, message):
     assert explorer.edits == {}
 
 
-def test_decoders_cannot_be_edited(explore, browser):
-    explorer = explore(masked(), part="decoder")
-    with pytest.raises(t.TraitError, match="of the decoder of model 0"):
-        explorer.edits = {"heads": [[0, "decoder", 0, 0]], "tokens": []}
+def test_decoders_are_edited_like_encoders(explore, photo):
+    model = masked()
+    mask = Mask.random(model.grid, ratio=0.5, seed=1)
+    explorer = explore(model, part="decoder", mask=mask, layer=0)
+    untouched = explorer.data()["models"][0]["attention"]
+    explorer.knock_out(heads=[(0, 0)], part="decoder")
+    explorer.wait()
+    now = explorer.data()["models"][0]
+    assert not now["attention"].any() and now["certificate"]["exact"]
+    with edited(model, part="decoder", heads={0: [0]}):
+        loss = float(Scene(model, photo, mask=mask).trace.logits.loss)
+    (told,) = explorer.report["losses"]
+    assert told["now"] == pytest.approx(loss, rel=1e-5) and told["now"] != told["before"]
+    explorer.restore()
+    patch = tuple(map(int, np.argwhere(mask.array)[0]))
+    explorer.knock_out(tokens=[patch])
+    explorer.wait()
+    number = 1 + patch[0] * 4 + patch[1]
+    assert not explorer.data()["models"][0]["attention"][:, number].any() and untouched[:, number].all()
+    with pytest.raises(t.TraitError, match="head 0 of layer 0 is of the decoder of model 1, which there is not"):
+        explorer.edits = {"heads": [[1, "decoder", 0, 0]], "tokens": []}
+
+
+def test_attention_pooling_is_one_more_layer(explore, browser):
+    model = vit("vit_base_patch16_siglip_224", num_classes=4)
+    explorer = explore(model)
+    layers = shapes(explorer)
+    assert [each["pool"] for each in layers] == [False] * 3 + [True] and explorer.layer == 3
+    assert layers[3] == {"heads": 2, "front": 0, "rows": 4, "cols": 4, "query_rows": 1, "query_cols": 1, "pool": True}
+    trace = Scene(model, explorer._sides[0].picture).trace
+    wanted = trace.pooling.mixing.weights()[0, :, 0].numpy()
+    assert np.allclose(exact(explorer), wanted, atol=1e-6), "whichever patch is asked for, the learnt query looks"
+    browser(explorer, request={"serial": 1, "part": "encoder", "layers": [3], "row": ""})
+    explorer.wait()
+    assert explorer.sheet_info["layer"] == 3 and len(explorer.sheet) == size(2, 1, 16, 0)
+    found = decode(explorer.sheet, 2, 1, 16, 0)[:, 0]
+    assert np.abs(found - wanted).max() <= 0.005 * np.ptp(wanted, axis=1).max()
+    assert explorer.report["certificate"]["layers"] == 4 and explorer.report["certificate"]["exact"]
+    names = explorer.statistics_info["names"]
+    values = np.frombuffer(explorer.statistics, "<f4").reshape(4, len(names), 2)
+    entropy = -(wanted * np.log(wanted)).sum(-1)
+    assert np.allclose(values[3, names.index("entropy")], entropy, atol=1e-5)
+    assert np.isnan(values[3, names.index("distance")]).all() and np.isfinite(values[:3]).all()
+    explorer.knock_out(heads=[(3, 1)], tokens=[(0, 2)])
+    explorer.wait()
+    now = explorer.data()["models"][0]
+    assert not now["attention"][1].any() and now["attention"][0, 2] == 0 and now["certificate"]["exact"]
+    assert now["classes"][0]["logit"] != pytest.approx(trace.logits[0].max().item(), rel=1e-6)
 
 
 # --- other models ---
@@ -297,7 +352,9 @@ def test_two_models_of_different_grids(explore):
 
 
 def test_windows_and_pooled_queries(explore):
-    swin = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, img_size=64, window_size=4, num_classes=0)
+    swin = timm.create_model(
+        "swin_tiny_patch4_window7_224", pretrained=False, img_size=64, window_size=4, num_classes=0
+    )
     explorer = explore(swin.eval(), layer=0)
     assert explorer.query == "8,8"
     assert exact(explorer).sum(-1) == pytest.approx(1, abs=1e-4)

@@ -78,11 +78,6 @@ export class Exploration {
   get reference(): Stack {
     return this.stacks[0] ?? { rows: 0, cols: 0, front: [], layers: [] };
   }
-  /** Only encoders can be edited. */
-  get editable(): boolean {
-    return this.part === "encoder";
-  }
-
   shape(side: number, layer = this.layer): LayerShape | null {
     return this.stacks[side]?.layers[layer] ?? null;
   }
@@ -147,7 +142,7 @@ export class Exploration {
   }
 
   toggleHead(head: Head): void {
-    if (this.editable) this.edit(toggleHead(this.knockouts, head));
+    this.edit(toggleHead(this.knockouts, head));
   }
 
   toggleToken(token: string): void {

@@ -59,7 +59,7 @@ export class Known {
         start += names.length * heads;
         return floats.subarray(start - (names.length - at) * heads, start - (names.length - at - 1) * heads);
       });
-      if (i === side) return layers.some((layer) => Number.isNaN(layer[0] ?? NaN)) ? null : layers;
+      if (i === side) return layers.every((layer) => Number.isNaN(layer[0] ?? NaN)) ? null : layers;
     }
     return null;
   }

@@ -6,6 +6,7 @@ export interface LayerShape extends Grid {
   heads: number;
   front: number; // tokens before the patches
   queries: Grid; // the patches that look; where a layer pools, they are fewer than those that are looked at
+  pool?: boolean; // learnt queries look, whichever token is asked for
 }
 
 /** An encoder or a decoder: `front` names its tokens before the patches; `rows`, `cols` is its finest grid. */
@@ -41,7 +42,7 @@ function readStack(raw: Raw): Stack {
   const layers = list(raw.layers).map((each) => {
     const layer = record(each);
     const queries = { rows: count(layer, "query_rows"), cols: count(layer, "query_cols") };
-    return { heads: count(layer, "heads"), front: count(layer, "front"), rows: count(layer, "rows"), cols: count(layer, "cols"), queries };
+    return { heads: count(layer, "heads"), front: count(layer, "front"), rows: count(layer, "rows"), cols: count(layer, "cols"), queries, pool: layer.pool === true };
   });
   return { front: list(raw.front).map(text), rows: count(raw, "rows"), cols: count(raw, "cols"), layers };
 }
@@ -60,6 +61,12 @@ export function saidOf(token: string): string {
   return patch ? `patch ${patch.row + 1},${patch.col + 1}` : token;
 }
 
+/** What is on display, for people: a layer and who looks. */
+export function placeOf(shape: LayerShape | null, layer: number, token: string, depth?: number): string {
+  if (shape?.pool) return `Attention pooling · from its learnt quer${patchesOf(shape.queries) > 1 ? "ies" : "y"}`;
+  return `Layer ${layer + 1}${depth ? ` of ${depth}` : ""} · from ${saidOf(token)}`;
+}
+
 /** The cell of another grid at the middle of a patch. */
 export function across(from: Grid, patch: Patch, to: Grid): Patch {
   return {
@@ -73,6 +80,7 @@ export function find(reference: Grid, stack: Stack, layer: number, token: string
   const shape = stack.layers[layer];
   const patch = patchOf(token);
   if (!shape) return null;
+  if (shape.pool && !patch) return shape.front;
   if (!patch) {
     const at = stack.front.indexOf(token);
     return at >= 0 && at < shape.front ? at : null;

@@ -11,7 +11,7 @@ import { describeKnockouts } from "../kit/knockouts";
 import { follow, lifetime, watchSize } from "../kit/lifetime";
 import { list, number, record, text } from "../kit/read";
 import { readProblem } from "../kit/report";
-import { nameOf, saidOf } from "../kit/stacks";
+import { nameOf, placeOf, saidOf } from "../kit/stacks";
 import type { AttentionExplorerTraits } from "../traits";
 import { CertificateChip } from "./parts/certificate";
 import { Classes } from "./parts/classes";
@@ -151,7 +151,7 @@ class AttentionExplorer {
     this.root.classList.toggle("is-failed", problem !== null);
     this.heads.draw(problem ? "no result" : session.sides.length ? "fetching the layer …" : "computing …");
     this.query.draw(this.picture);
-    setText(this.caption, `Layer ${session.layer + 1} of ${session.depth} · from ${saidOf(session.token)}`);
+    setText(this.caption, placeOf(session.shape(0), session.layer, session.token, session.depth));
     if (all) this.drawRest(statistics);
     this.inform(problem !== null);
     this.measure();
@@ -212,9 +212,9 @@ class AttentionExplorer {
   private tellCell(side: number, { layer, head }: Cell): string {
     const said = Object.entries(STATISTICS).flatMap(([name, { word, unit }]) => {
       const value = this.session.statistic(side, name)?.[layer]?.[head];
-      return value === undefined ? [] : [`${word} ${value.toFixed(2)}${unit && ` ${unit}`}`];
+      return value === undefined || Number.isNaN(value) ? [] : [`${word} ${value.toFixed(2)}${unit && ` ${unit}`}`];
     });
-    return [`layer ${layer + 1}, head ${head + 1}`, ...said].join(" · ");
+    return [`${this.session.shape(side, layer)?.pool ? "pooling" : `layer ${layer + 1}`}, head ${head + 1}`, ...said].join(" · ");
   }
 }
 

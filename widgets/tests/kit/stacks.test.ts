@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { across, find, patchOf, readSides, saidOf } from "../../src/kit/stacks";
+import { across, find, patchOf, placeOf, readSides, saidOf } from "../../src/kit/stacks";
 
 const flat = { heads: 2, front: 5, rows: 4, cols: 4, query_rows: 4, query_cols: 4 };
 const [side] = readSides([{ name: "vit", parts: { encoder: { front: ["CLS", "reg 1"], rows: 4, cols: 4, layers: [flat, { ...flat, front: 0, query_rows: 2, query_cols: 2 }] } } }]);
@@ -16,6 +16,14 @@ test("tokens by name", () => {
 test("a layer without front tokens, and one whose queries are pooled", () => {
   expect(find(stack, stack, 1, "CLS")).toBeNull();
   expect(find(stack, stack, 1, "3,1")).toBe(2);
+});
+
+test("in an attention pooling a learnt query looks, whichever token is asked for", () => {
+  const [pooled] = readSides([{ name: "siglip", parts: { encoder: { front: [], rows: 4, cols: 4, layers: [{ ...flat, front: 0, query_rows: 1, query_cols: 1, pool: true }] } } }]);
+  const encoder = pooled!.parts.encoder!;
+  expect([find(encoder, encoder, 0, "3,3"), find(encoder, encoder, 0, "CLS")]).toEqual([0, 0]);
+  expect(placeOf(encoder.layers[0]!, 0, "3,3", 1)).toBe("Attention pooling · from its learnt query");
+  expect(placeOf(stack.layers[0]!, 0, "3,3", 2)).toBe("Layer 1 of 2 · from patch 4,4");
 });
 
 test("patches of another grid, and words for people", () => {

@@ -169,16 +169,14 @@ describe("looks", () => {
     expect(brightest("head-1-0")).toBe(brightest("head-0-0"));
   });
 
-  test("only an encoder can be edited", async () => {
-    const { click, model, all, find } = mount();
+  test("a decoder is edited like an encoder", async () => {
+    const { click, model, all } = mount();
     await settle();
     click("decoder");
     expect(model.last).toEqual({ part: "decoder", layer: -1 });
     await settle();
-    expect(find('[data-action="out"]').getAttribute("aria-disabled")).toBe("true");
-    expect(all(".mv-heat .mv-toggle").every((button) => button.hidden)).toBe(true);
-    click("out");
-    expect(model.get("edits")).toEqual({});
+    all(".mv-heat .mv-toggle")[0]!.click();
+    expect(model.last.edits).toMatchObject({ heads: [[0, "decoder", expect.any(Number), 0]] });
   });
 });
 

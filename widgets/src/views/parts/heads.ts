@@ -168,7 +168,7 @@ export class Heads {
     const { part, layer } = session;
     const { side } = made;
     if (head < 0) return made.name(look.show === "mean" ? "mean of heads" : "maximum over heads", "", false, null);
-    const out = session.editable ? hasHead(session.knockouts, { side, part, layer, head }) : null;
+    const out = hasHead(session.knockouts, { side, part, layer, head });
     made.name(`head ${head + 1}`, "Choose this head for the mean, the maximum and “chosen”", this.isChosen(side, head), out);
   }
 

@@ -62,7 +62,7 @@ export class Overview {
     const colour = getComputedStyle(canvas);
     context.textBaseline = "middle";
     context.textAlign = "right";
-    const most = statistic ? Math.max(...statistic.flatMap((layer) => [...layer])) : 0;
+    const most = statistic ? Math.max(0, ...statistic.flatMap((layer) => [...layer].filter((value) => value === value))) : 0;
     stack.layers.forEach((_, layer) => this.layer(context, layer, colour, statistic?.[layer] ?? null, most));
     this.rings(context);
   }
@@ -92,7 +92,7 @@ export class Overview {
     context.fillStyle = ink;
     context.globalAlpha = open ? 1 : 0.76;
     context.font = `${open ? "bold " : ""}11px ${family}`;
-    context.fillText(String(layer + 1), LABEL - 7, top + height / 2);
+    context.fillText(session.shape(side, layer)?.pool ? "P" : String(layer + 1), LABEL - 7, top + height / 2);
     context.globalAlpha = 1;
     if (!open) return;
     context.fillStyle = accent;

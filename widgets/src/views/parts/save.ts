@@ -1,6 +1,6 @@
 /** Files: a PNG drawn here; figures and numbers made by Python and handed to the view that asked. */
 import type { Exploration } from "../../kit/exploration";
-import { saidOf } from "../../kit/stacks";
+import { placeOf } from "../../kit/stacks";
 import { download } from "./download";
 import { h } from "./dom";
 import type { Heads } from "./heads";
@@ -51,7 +51,7 @@ export class Save {
     context.fillStyle = "#111";
     context.font = "13px sans-serif";
     const { session } = this;
-    context.fillText(`${session.sides.map(({ name }) => name).join(", ")} · layer ${session.layer + 1} of the ${session.part} · from ${saidOf(session.token)}`, GAP, 18);
+    context.fillText(`${session.sides.map(({ name }) => name).join(", ")} · ${session.part} · ${placeOf(session.shape(0), session.layer, session.token)}`, GAP, 18);
     const picture = this.parts.picture();
     panels.forEach(({ panel, bar }, i) => {
       const left = GAP + (i % columns) * (SIZE + GAP);
