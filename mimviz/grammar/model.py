@@ -115,6 +115,11 @@ class MaskedModel(nn.Module):
         return next(self.parameters()).dtype
 
     @property
+    def words(self) -> dict[str, Any]:
+        """The sentence by name, for a model of another class that begins alike: `MFF(encoder, **mae(encoder).words)`."""
+        return {name: getattr(self, name) for name in ("where", "how", "target", "decoder", "loss", "teacher")}
+
+    @property
     def normalized(self) -> bool:
         """Whether the model predicts normalized patches, whose picture depends on `statistics`."""
         return bool(getattr(self.target, "normalize", False))

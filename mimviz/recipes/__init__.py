@@ -1,14 +1,32 @@
 """One file, one paper: a recipe turns an encoder into a masked model."""
 
 from .a2mim import a2mim
+from .adamae import adamae
+from .attmask import attmask
+from .colormae import colormae
+from .context_encoder import context_encoder
 from .convmae import convmae
 from .crate_mae import crate_mae
+from .croco import croco
 from .data2vec import data2vec
+from .fsfm import fsfm
+from .gmml import gmml
+from .hap import hap
+from .hpm import hpm
 from .ijepa import ijepa
 from .mae import mae
 from .maskfeat import maskfeat
+from .mff import mff
+from .mixedae import mixedae
+from .mto import mto
 from .pixmim import pixmim
+from .rmae import rmae
+from .ropim import ropim
 from .simmim import simmim
+from .sit import sit
 from .spark import spark
 
-__all__ = ["a2mim", "convmae", "crate_mae", "data2vec", "ijepa", "mae", "maskfeat", "pixmim", "simmim", "spark"]
+__all__ = [
+    "a2mim", "adamae", "attmask", "colormae", "context_encoder", "convmae", "crate_mae", "croco", "data2vec", "fsfm", "gmml", "hap", "hpm",
+    "ijepa", "mae", "maskfeat", "mff", "mixedae", "mto", "pixmim", "rmae", "ropim", "simmim", "sit", "spark",
+]  # fmt: skip

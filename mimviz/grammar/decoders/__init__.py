@@ -1,9 +1,17 @@
 """From what the encoder saw to a guess: decoder(seen, mask) → (B, N, D)."""
 
+from .channel_wise import ChannelWise
+from .cross import Cross
 from .light import Light
 from .linear import Linear
+from .pointwise import Pointwise
 from .predictor import Predictor
+from .region import RegionDecoder
 from .transformer import Transformer
 from .white_box import WhiteBox
+from .whole import Whole
 
-__all__ = ["Light", "Linear", "Predictor", "Transformer", "WhiteBox"]
+__all__ = [
+    "ChannelWise", "Cross", "Light", "Linear", "Pointwise", "Predictor", "RegionDecoder", "Transformer", "WhiteBox",
+    "Whole",
+]  # fmt: skip

@@ -41,6 +41,11 @@ class Transformer(nn.Module):
         nn.init.normal_(self.token, std=0.02)
 
     def forward(self, seen: Float[Tensor, "B K C"], mask: Mask) -> Float[Tensor, "B N D"]:
+        x = self.placed(seen, mask)
+        return self.head(self.norm(self.blocks(x)))[:, self.prefix :]  # (B, N, out)
+
+    def placed(self, seen: Float[Tensor, "B K C"], mask: Mask) -> Float[Tensor, "B T D"]:
+        """What goes into the first block: (B, prefix + N, dim), the learned token in the hidden places, positions added."""
         x = self.embed(seen)  # (B, prefix + K, dim)
         B, _, D = x.shape
         ids = mask.keep_ids[..., None].expand(-1, -1, D)
@@ -52,8 +57,7 @@ class Transformer(nn.Module):
         patches = (
             self.token.to(x.dtype).expand(B, self.grid.count, D).scatter(1, ids, x[:, self.prefix :])
         )  # (B, N, dim)
-        x = torch.cat([x[:, : self.prefix], patches], dim=1) + self.positions
-        return self.head(self.norm(self.blocks(x)))[:, self.prefix :]  # (B, N, out)
+        return torch.cat([x[:, : self.prefix], patches], dim=1) + self.positions
 
 
 def _init(module: nn.Module) -> None:

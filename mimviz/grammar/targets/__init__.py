@@ -8,5 +8,6 @@ from .features import Features
 from .hog import HOG
 from .low_pass import LowPass
 from .pixels import Pixels
+from .region_maps import RegionMaps
 
-__all__ = ["HOG", "Features", "LowPass", "Pixels"]
+__all__ = [ "Features", "HOG", "LowPass", "Pixels", "RegionMaps"]
