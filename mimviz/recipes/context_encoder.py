@@ -1,9 +1,10 @@
 """Context Encoders: Feature Learning by Inpainting. Pathak, Krähenbühl, Donahue, Darrell, Efros. CVPR 2016. arXiv 1604.07379.
 
-A hole is filled with the mean colour, an encoder reads the picture, a matrix for each channel carries what it found into the hole,
-and up-convolutions paint. Squared error alone paints the mean of all that could be there; a discriminator of the fill makes it
-choose. Loss and layers are read beside the authors' code (pathak22/context-encoder); its band of seven pixels around a central
-hole is left out. The paper's encoder is convolutional: encoder("resnet18", …), but any Encoder will do. adversarial=0 has no discriminator.
+A hole is filled with the mean colour, an encoder reads the picture, a matrix for each channel carries what it found into the
+hole, and up-convolutions paint. Squared error alone paints the mean of all that could be there; a discriminator of the fill makes
+it choose. Loss and layers are read beside the authors' code (pathak22/context-encoder); its band of seven pixels around a central
+hole is left out. The paper's encoder is convolutional: encoder("resnet18", …), but any Encoder will do. adversarial=0 has no
+discriminator.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 The first of the masked autoencoders for small data: connected groups of patches are spoilt by noise, by zeros or by another
 picture's content, the whole picture goes through the ViT, and a light head recovers what was spoilt (L1, there alone). No token
 says which patches these are: the encoder has to notice. Rule and shares are read beside the authors' code (Sara-Ahmed/GMML); left
-out is its mean of four blocks' tokens in front of the head. The authors spoil half of the pictures with aliens, of at most 0.3 of the area.
+out is its mean of four blocks' tokens in front of the head. The authors spoil half of the pictures with aliens, of at most 0.3 of
+the area.
 """
 
 from __future__ import annotations
