@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..core import Grid, Mask, Outcome
+    from ..core import Mask, Outcome
 
-WAYS = ("random", "block", "grid", "simmim")  # grammar.where.STRATEGIES, without the import of torch that it costs
+WAYS = (
+    "random", "block", "grid", "simmim", "multi-block", "regions", "parts",
+    "red noise", "green noise", "blue noise", "purple noise",
+)  # fmt: skip
+"""grammar.where.STRATEGIES, without the import of torch that it costs."""
 
 
 def add_reconstruct_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +52,9 @@ def run_reconstruct(args: argparse.Namespace) -> int:
 
     picture, model = mv.image(args.photo), mv.load_mim(args.model)
     mask = (
-        read_mask(args.mask) if args.mask else draw_mask(model.grid, args.strategy or "random", ratio, args.seed or 0)
+        read_mask(args.mask)
+        if args.mask
+        else draw_mask(model, picture, args.strategy or "random", ratio, args.seed or 0)
     )
     outcome = model.reconstruct(picture, mask, statistics=args.statistics)
     save(outcome, output)
@@ -85,15 +91,12 @@ def read_mask(path: Path) -> Mask:
     return Mask.from_rle(text)
 
 
-def draw_mask(grid: Grid, strategy: str, ratio: float, seed: int) -> Mask:
+def draw_mask(model, picture, strategy: str, ratio: float, seed: int) -> Mask:
     """A mask as the painter's menu draws it."""
-    import torch
-
     from ..core import seeded
     from ..grammar.where import STRATEGIES
 
-    nowhere = torch.zeros(1, 3, grid.height, grid.width)  # these words do not look at the picture
-    return STRATEGIES[strategy](ratio)(nowhere, grid, seeded(seed))
+    return STRATEGIES[strategy](ratio)(model.prepare(picture), model.grid, seeded(seed))
 
 
 def save(outcome: Outcome, output: Path) -> None:

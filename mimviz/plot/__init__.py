@@ -1,6 +1,12 @@
 """The same pictures without a browser."""
 
+from .answers import show_answers, show_hardest
 from .attention import show_heads
+from .masks import show_influence, show_many, show_search, show_sweep
 from .outcome import show_heatmap, show_outcome, show_picture
+from .survey import show_survey
 
-__all__ = ["show_heads", "show_heatmap", "show_outcome", "show_picture"]
+__all__ = [
+    "show_answers", "show_hardest", "show_heads", "show_heatmap", "show_influence", "show_many", "show_outcome", "show_picture", "show_search",
+    "show_survey", "show_sweep",
+]  # fmt: skip

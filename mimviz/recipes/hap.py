@@ -39,7 +39,7 @@ class HAP(MaskedModel):
         if mask is not None or not self.weight:
             return super().forward(images, mask)
         views = [self.where(images, self.grid) for _ in range(2)]
-        both = Mask(torch.cat([view.hidden for view in views]), None, self.grid.shape)  # type: ignore[arg-type]
+        both = Mask(torch.cat([view.hidden for view in views]), shape=self.grid.shape)
         twice = torch.cat([images, images])
         seen = self.encode(twice, both)
         outcome = self.compare(self.decoder(seen, both), twice, both)

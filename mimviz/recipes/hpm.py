@@ -3,7 +3,9 @@
 MAE sets its own problems: a second decoder learns which patches reconstruct worse than others, by pairs; a slow copy of both looks
 at the whole picture and says where it will be hard, and there the next mask lies, from easy to hard. The longer account is
 "Bootstrap Masked Visual Modeling via Hard Patches Mining" (arXiv 2312.13714). Read beside Haochen-Wang409/HPM: the share of hard
-patches grows from 0 to one half, momentum 0.999 → 0.9999, both terms have weight 1. The ranking loss is compared with a loop.
+patches grows from 0 to one half, momentum 0.999 → 0.9999, both terms have weight 1. The ranking loss is compared with a loop. The
+copy speaks of patches that it sees though it learnt from hidden ones alone: in toys of the tests its ranking of hidden patches
+was right with every seed (Spearman 0.5 to 0.8), of the whole picture in 5 of 8, else reversed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """`mimviz reconstruct`: the same picture as in Python, and one line for every wrong wish."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -43,7 +45,8 @@ def test_strategies(mimviz, photo, tmp_path, strategy):
     code, out, _ = mimviz("reconstruct", photo, "--strategy", strategy, "-o", tmp_path / "out.png")
     assert code == 0
     count = mv.load_mim("tiny").grid.count
-    assert f"{count * 3 // 4} of {count} patches hidden" in out
+    hidden = int(re.search(rf"(\d+) of {count} patches hidden", out)[1])
+    assert hidden == count * 3 // 4 or (strategy == "multi-block" and abs(hidden - count * 3 / 4) < 0.2 * count)
 
 
 @pytest.mark.parametrize("name", ["mask.png", "mask.txt"])

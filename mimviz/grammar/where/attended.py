@@ -50,7 +50,7 @@ class Attended:
             )
 
     def __call__(self, images: Tensor, grid: Grid, generator: Generator | None = None) -> Mask:
-        return Mask(self.pick(self.score(images, grid).values.flatten(1), generator), None, grid.shape)  # type: ignore[arg-type]
+        return Mask(self.pick(self.score(images, grid).values.flatten(1), generator), shape=grid.shape)
 
     def pick(self, attention: Float[Tensor, "B N"], generator: Generator | None = None) -> Tensor:
         """(B, N): what is hidden, given the attention."""

@@ -17,15 +17,21 @@ class MultiBlock:
     """where(images, grid) → Mask: `predict` is the union of the blocks, `hidden` all that lies outside the context or in a block.
 
     count: how many blocks, each a share `scale` of the patches with a ratio height : width in `aspect`. context: share of the one
-    square block around what may be seen, from which the blocks are cut out. All pictures of a batch share the sizes; where the
-    cuts leave unequal numbers visible, patches are hidden at random down to the smallest number (the authors' code cuts the end of
-    each list off, which favours the top of the picture).
+    square block around what may be seen, from which the blocks are cut out; None: all of the picture. All pictures of a batch
+    share the sizes; where the cuts leave unequal numbers visible, patches are hidden at random down to the smallest number (the
+    authors' code cuts the end of each list off, which favours the top of the picture).
     """
 
     count: int = 4
     scale: tuple[float, float] = (0.15, 0.2)
     aspect: tuple[float, float] = (0.75, 1.5)
-    context: tuple[float, float] = (0.85, 1.0)
+    context: tuple[float, float] | None = (0.85, 1.0)
+
+    @classmethod
+    def hiding(cls, ratio: float, count: int = 4) -> MultiBlock:
+        """Blocks that cover about `ratio` of the picture, and all else to be seen."""
+        share = 1 - (1 - min(max(ratio, 0.0), 0.99)) ** (1 / count)  # of blocks that fall where they will
+        return cls(count, (share, share), context=None)
 
     def __call__(self, images: Tensor, grid: Grid, generator: Generator | None = None) -> Mask:
         return self.draw(images, grid, generator)[0]
@@ -35,7 +41,7 @@ class MultiBlock:
     ) -> tuple[Mask, Bool[Tensor, "B {self.count} N"]]:
         """The mask and its blocks one by one (B, count, N), which may overlap."""
         size = self._size(self.scale, self.aspect, grid, generator)
-        around = self._size(self.context, (1.0, 1.0), grid, generator)
+        around = grid.shape if self.context is None else self._size(self.context, (1.0, 1.0), grid, generator)
         while True:
             blocks = torch.stack([_placed(size, grid, generator) for _ in range(len(images) * self.count)])
             blocks = blocks.reshape(len(images), self.count, grid.count)

@@ -38,4 +38,4 @@ class Sampled:
         chances = logs.detach().exp().clamp_min(1e-12)
         chances = chances.to(generator.device) if generator else chances
         seen = torch.multinomial(chances, keep_count(grid.count, self.ratio), generator=generator).to(logs.device)
-        return Mask(torch.ones_like(logs, dtype=torch.bool).scatter(1, seen, False), None, grid.shape)  # type: ignore[arg-type]
+        return Mask(torch.ones_like(logs, dtype=torch.bool).scatter(1, seen, False), shape=grid.shape)
