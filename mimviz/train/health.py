@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 BLOCK = re.compile(r"^(.*?(?:^|\.)[a-z_]*(?:blocks|layers|stages|layer)[a-z_]*\.\d+)\.")
@@ -46,8 +48,7 @@ class Checkup:
     def __init__(self, model: nn.Module):
         self.seconds = -time.perf_counter()  # that it has taken
         self._layers = layers(model)
-        flat = [p for parameters in self._layers.values() for p in parameters]
-        self._before = dict(zip(map(id, flat), (p.detach().clone() for p in flat), strict=True))
+        self._before = {name: _flat(parameters) for name, parameters in self._layers.items()}
         self._gradients: dict[str, tuple[float, float, int]] = {}
         self.seconds += time.perf_counter()
 
@@ -55,10 +56,9 @@ class Checkup:
         """Reads every `.grad`; call it before they are clipped or dropped."""
         self.seconds -= time.perf_counter()
         for name, parameters in self._layers.items():
-            grads = [p.grad for p in parameters if p.grad is not None]
-            silent = sum(p.numel() - (0 if p.grad is None else int(p.grad.count_nonzero())) for p in parameters)
-            broken = sum(int((~each.isfinite()).sum()) for each in grads)
-            self._gradients[name] = _norm(grads), silent / max(1, sum(p.numel() for p in parameters)), broken
+            grads = _flat([p.grad for p in parameters if p.grad is not None])
+            silent = sum(p.numel() for p in parameters) - int(grads.count_nonzero())
+            self._gradients[name] = _norm(grads), silent / max(1, sum(p.numel() for p in parameters)), _broken(grads)
         self.seconds += time.perf_counter()
 
     def finish(self) -> dict[str, Health]:
@@ -66,12 +66,10 @@ class Checkup:
         self.seconds -= time.perf_counter()
         found = {}
         for name, parameters in self._layers.items():
-            now = [p.detach() for p in parameters]
-            moved = [p - self._before[id(q)] for p, q in zip(now, parameters, strict=True)]
+            now = _flat(parameters)
             gradient, silent, broken = self._gradients.get(name, (0.0, 1.0, 0))
-            broken += sum(int((~p.isfinite()).sum()) for p in now)
-            found[name] = Health(gradient, _norm(now), _norm(moved), silent, broken)
-        self._before = {}
+            broken += _broken(now)
+            found[name] = Health(gradient, _norm(now), _norm(now - self._before.pop(name)), silent, broken)
         self.seconds += time.perf_counter()
         return found
 
@@ -86,5 +84,15 @@ def layers(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     return found
 
 
-def _norm(tensors: list[Tensor]) -> float:
-    return float(nn.utils.get_total_norm([each.float() for each in tensors])) if tensors else 0.0
+def _flat(tensors: Sequence[Tensor]) -> Tensor:
+    """All numbers in one row, copied."""
+    return torch.cat([each.detach().float().flatten() for each in tensors]) if tensors else torch.zeros(0)
+
+
+def _norm(flat: Tensor) -> float:
+    return float(torch.linalg.vector_norm(flat))
+
+
+def _broken(flat: Tensor) -> int:
+    """How many are NaN or infinite; their sum says quickly that none is."""
+    return 0 if flat.sum().isfinite() else int((~flat.isfinite()).sum())

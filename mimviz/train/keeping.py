@@ -13,6 +13,7 @@ from .moments import Moments
 from .pace import Pace
 
 SETTINGS = "run.json"
+HEAD = 0.1  # seconds for the first light moments, so that a short training has some, too
 
 
 class Keeper:
@@ -25,7 +26,11 @@ class Keeper:
             raise ValueError(f"share is {share}, but a share of the time from 0 to 1 is wanted")
         self.moments, self.share = Moments(folder, budget), share
         self.every = every or max(1, steps // 100)
-        self._exact, self._light, self._health = Pace(share / 2), Pace(share / 4), Pace(share / 4)
+        self._exact, self._light, self._health = (
+            Pace(0.35 * share),
+            Pace(0.45 * share, head=HEAD * bool(share)),
+            Pace(0.2 * share),
+        )
         if share == 1:
             self._exact = self._light = self._health = Pace(1)
 
@@ -38,7 +43,7 @@ class Keeper:
             pace = Pace(1)
             with pace.timed():
                 self.keep(loop, history)
-            self._exact.cost, self._light.cost = 3 * pace.cost, 2 * pace.cost  # the optimizer has no memory yet
+            self._exact.cost, self._light.cost = 3 * pace.cost, pace.cost  # the optimizer has no memory yet
 
     def settle(self, settings: dict[str, Any], changes: dict[int, float], name: str) -> None:
         """Settings and changed learning rates, in a file of their own: a run that ends in a crash repeats them too."""
@@ -92,7 +97,7 @@ class Keeper:
         newest, count = self.moments.newest, len(self.moments)
         if newest is None:
             return "Nothing could be kept."
-        more = f", and {count - 1} earlier moments" if count > 1 else ""
+        more = f", and {count - 1} earlier moment{'s' * (count > 2)}" if count > 1 else ""
         return (
             f"Kept: all of it at step {newest.step}{more} ({self.moments.bytes / 1e6:.1f} MB) in {self.moments.folder}."
         )

@@ -8,6 +8,7 @@ the newest exact moment always stay; where the budget is spent, others become li
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from torch import Tensor
 from .checkpoint import write
 from .history import History
 
+REMEMBERED = 64_000_000  # bytes of a first moment that need not be read each time
 EXACT, LIGHT = ".exact.safetensors", ".light.safetensors"
 
 
@@ -39,6 +41,7 @@ class Moments:
     def __init__(self, folder: str | Path, budget: int):
         self.folder, self.budget = Path(folder), budget
         self._all: dict[int, Moment] = {}
+        self._start: tuple[int, dict[str, Tensor]] | None = None
         self.look()
 
     def look(self) -> None:
@@ -112,7 +115,12 @@ class Moments:
 
     def _base(self) -> dict[str, Tensor]:
         first = next(iter(self))
-        return _read(first.path, "model.")
+        if self._start is None or self._start[0] != first.step:
+            read = _read(first.path, "model.")
+            if first.bytes > REMEMBERED:
+                return read
+            self._start = first.step, read
+        return self._start[1]
 
     def _add(self, step: int, kind: str, path: Path) -> None:
         self._all[step] = Moment(step, kind == EXACT, path, path.stat().st_size)
@@ -163,15 +171,20 @@ def _lightened(weights: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str,
     kept = {}
     for name, value in weights.items():
         value, start = value.detach().cpu(), base[name]
-        if torch.equal(value, start):
+        if value.ndim < 2 or not value.is_floating_point():
+            if not torch.equal(value, start):
+                kept[f"raw.{name}"] = value
             continue
-        moved = (value.float() - start.float()).flatten(1) if value.is_floating_point() and value.ndim > 1 else None
-        if moved is None or not moved.isfinite().all():
+        moved = (value.float() - start.float()).flatten(1)
+        scale = torch.linalg.vector_norm(moved, ord=math.inf, dim=1) / 127
+        if not (farthest := float(scale.sum())):
+            continue
+        if not math.isfinite(farthest):
             kept[f"raw.{name}"] = value
             continue
-        scale = (moved.abs().amax(1, keepdim=True) / 127).clamp_min(torch.finfo(torch.float32).tiny)
-        kept[f"move.{name}"] = (moved / scale).round().to(torch.int8).reshape(value.shape)
-        kept[f"scale.{name}"] = scale[:, 0]
+        scale.clamp_min_(torch.finfo(torch.float32).tiny)
+        kept[f"move.{name}"] = moved.div_(scale[:, None]).round_().to(torch.int8).reshape(value.shape)
+        kept[f"scale.{name}"] = scale
     return kept
 
 

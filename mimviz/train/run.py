@@ -49,7 +49,7 @@ class Run:
         folder: str | Path | None = None,
         budget: float = 2**30,
         every: int | None = None,
-        share: float = 0.015,
+        share: float = 0.02,
         name: str = "",
         validation: Any = None,
         **settings: Any,
@@ -166,7 +166,9 @@ class Run:
         """A copy of the model, in eval mode: as it was at a kept moment, or as it is now. ValueError where nothing was kept."""
         model = self.model
         if model is None:
-            raise ValueError(f"{self.name} was opened without a model: Run.open(folder, model) shows what it looked like")
+            raise ValueError(
+                f"{self.name} was opened without a model: Run.open(folder, model) shows what it looked like"
+            )
         copy = self.at_rest(lambda: copied(model))
         if step is not None:
             copy.load_state_dict(self.moments.weights(step))
