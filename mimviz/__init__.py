@@ -15,14 +15,14 @@ _HOMES = {
     "MaskedModel": "grammar",
     "Run": "train", "fit": "train",
     "load_mim": "zoo", "load_vit": "zoo",
-    "AttentionExplorer": "widgets", "MaskPainter": "widgets", "RecipeLab": "widgets",
-    "RegisterInspector": "widgets", "SaliencyComparer": "widgets",
+    "AttentionExplorer": "widgets", "JudgeBoard": "widgets", "MaskPainter": "widgets", "RecipeLab": "widgets",
+    "RegisterInspector": "widgets", "SaliencyComparer": "widgets", "TrainingMonitor": "widgets",
 }  # fmt: skip
 _PACKAGES = ("core", "data", "vit", "lenses", "judges", "discover", "grammar", "recipes", "tune", "train", "zoo", "plot", "widgets")
 
 __all__ = [
-    "AttentionExplorer", "Encoder", "Grid", "Heatmap", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture",
-    "RecipeLab", "RegisterInspector", "Run", "SaliencyComparer", "Scene",
+    "AttentionExplorer", "Encoder", "Grid", "Heatmap", "JudgeBoard", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture",
+    "RecipeLab", "RegisterInspector", "Run", "SaliencyComparer", "Scene", "TrainingMonitor",
     "encoder", "fit", "image", "images", "load_mim", "load_vit",
     "core", "data", "discover", "grammar", "judges", "lenses", "plot", "recipes", "train", "tune", "vit", "widgets", "zoo",
 ]  # fmt: skip
@@ -50,5 +50,5 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from .grammar import MaskedModel
     from .train import Run, fit
     from .vit import Encoder, Scene, encoder
-    from .widgets import AttentionExplorer, MaskPainter, RecipeLab, RegisterInspector, SaliencyComparer
+    from .widgets import AttentionExplorer, JudgeBoard, MaskPainter, RecipeLab, RegisterInspector, SaliencyComparer, TrainingMonitor
     from .zoo import load_mim, load_vit

@@ -2,13 +2,15 @@
 
 from .attention_explorer import AttentionExplorer
 from .engine import Answer, Engine, Turn
+from .judge_board import JudgeBoard
 from .live import LiveWidget
 from .mask_painter import MaskPainter
 from .recipe_lab import RecipeLab
 from .register_inspector import RegisterInspector
 from .saliency_comparer import SaliencyComparer
+from .training_monitor import TrainingMonitor
 
 __all__ = [
-    "Answer", "AttentionExplorer", "Engine", "LiveWidget", "MaskPainter", "RecipeLab", "RegisterInspector", "SaliencyComparer",
-    "Turn",
+    "Answer", "AttentionExplorer", "Engine", "JudgeBoard", "LiveWidget", "MaskPainter", "RecipeLab", "RegisterInspector",
+    "SaliencyComparer", "TrainingMonitor", "Turn",
 ]  # fmt: skip

@@ -9,14 +9,20 @@ from pathlib import Path
 import traitlets as t
 
 from .attention_explorer import AttentionExplorer
+from .judge_board import JudgeBoard
 from .live import LiveWidget
 from .mask_painter import MaskPainter
 from .painted import Painted
 from .recipe_lab import RecipeLab
+from .recipe_lab_training import TrainedHere
 from .register_inspector import RegisterInspector
 from .saliency_comparer import SaliencyComparer
+from .training_monitor import TrainingMonitor
 
-WIDGETS: tuple[type[LiveWidget], ...] = (Painted, MaskPainter, AttentionExplorer, RegisterInspector, SaliencyComparer, RecipeLab)
+WIDGETS: tuple[type[LiveWidget], ...] = (
+    Painted, MaskPainter, AttentionExplorer, RegisterInspector, SaliencyComparer, JudgeBoard, TrainedHere, RecipeLab,
+    TrainingMonitor,
+)  # fmt: skip
 TARGET = Path(__file__).parents[2] / "widgets" / "src" / "traits.ts"
 HEADER = "// The traits that Python and the browser share. Generated from Python: python -m mimviz.widgets.traits\n"
 

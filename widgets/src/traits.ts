@@ -107,7 +107,31 @@ export interface SaliencyComparerTraits {
   problem: Record<string, unknown>;
 }
 
-export interface RecipeLabTraits extends PaintedTraits {
+export interface JudgeBoardTraits {
+  title: string;
+  methods: string[];
+  judges: string[];
+  about: Record<string, unknown>;
+  stopped: boolean;
+  selected: string[];
+  known: Record<string, unknown>;
+  detail: Record<string, unknown>;
+  pictures_data: DataView;
+  wanted: string;
+  file: Record<string, unknown>;
+  problem: Record<string, unknown>;
+}
+
+export interface TrainedHereTraits extends PaintedTraits {
+  training: boolean;
+  steps: number;
+  lr: number;
+  trained_on: string;
+  command: Record<string, unknown>;
+  curves: Record<string, unknown>;
+}
+
+export interface RecipeLabTraits extends TrainedHereTraits {
   title: string;
   said: Record<string, unknown>[];
   catalogue: Record<string, unknown>;
@@ -119,9 +143,18 @@ export interface RecipeLabTraits extends PaintedTraits {
   query: number;
   studied: Record<string, unknown>;
   study_pixels: DataView;
-  training: boolean;
-  steps: number;
-  lr: number;
+}
+
+export interface TrainingMonitorTraits {
+  title: string;
+  report: Record<string, unknown>;
+  curves: DataView;
+  frame: Record<string, unknown>;
+  pictures: DataView;
+  methods: string[];
+  chosen: string[];
+  moment: number;
   command: Record<string, unknown>;
-  curves: Record<string, unknown>;
+  branching: boolean;
+  problem: Record<string, unknown>;
 }
