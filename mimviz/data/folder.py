@@ -19,14 +19,21 @@ def read_folder(path: str | os.PathLike[str], *, size: int | tuple[int, int], li
     root = Path(path).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder, but a folder of pictures is needed (now in {os.getcwd()})")
+    rows, _ = folder_rows(root)
+    return gather(iter(rows), count=len(rows), size=size, limit=limit)
+
+
+def folder_rows(root: Path) -> tuple[list[Row], list[str]]:
+    """(a row for each picture by name, names of the classes); ValueError for a folder without pictures."""
     classes = sorted(each for each in root.iterdir() if each.is_dir() and not each.name.startswith("."))
     files = [(each, -1) for each in sorted(root.iterdir()) if _is_picture(each)]
     for label, folder in enumerate(classes):
         files += [(each, label) for each in sorted(folder.rglob("*")) if _is_picture(each)]
     if not files:
         raise ValueError(f"{root} holds no pictures, but at least one of {', '.join(sorted(SUFFIXES))} is needed")
-    rows = (Row(str(each.relative_to(root)), each.read_bytes, label) for each, label in files)
-    return gather(rows, count=len(files), size=size, limit=limit)
+    return [Row(str(each.relative_to(root)), each.read_bytes, label) for each, label in files], [
+        each.name for each in classes
+    ]
 
 
 def load_images(source: Paths, *, size: int | tuple[int, int], limit: int | None = None) -> Pictures:

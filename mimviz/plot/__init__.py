@@ -7,6 +7,6 @@ from .outcome import show_heatmap, show_outcome, show_picture
 from .survey import show_survey
 
 __all__ = [
-    "show_answers", "show_hardest", "show_heads", "show_heatmap", "show_influence", "show_many", "show_outcome", "show_picture", "show_search",
-    "show_survey", "show_sweep",
+    "show_answers", "show_hardest", "show_heads", "show_heatmap", "show_influence", "show_many", "show_outcome", "show_picture",
+    "show_search", "show_survey", "show_sweep",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """A model in, a model out: adapt what a model has learnt to pictures of your own."""
 
+from .answers import Answers, answers
 from .augment import Augmented
 from .classes import read_classes
 from .classifier import Classifier, Prediction, classifier
@@ -18,6 +19,7 @@ from .lora import adapted, lora, merged
 from .lr import scaled_lr
 from .memory import Memory
 from .mix import Mix
+from .plain import plain
 from .scores import logits_of, top
 from .supervised_mim import PatchCodes, SupervisedMIM
 from .vpt import folded, prompted
@@ -28,5 +30,6 @@ __all__ = [
     "lora", "adapted", "merged", "prompted", "folded", "Memory",
     "SupervisedMIM", "PatchCodes", "SelfDistilled", "DMAE", "G2SD", "Distilled", "DeiTLT", "class_weights", "two_tokens",
     "HybridDistill",
+    "Answers", "answers", "plain",
     "logits_of", "read_classes", "top",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -122,16 +122,18 @@ class Classifier(nn.Module):
         self.done += 1
 
 
-def classifier(model: MaskedModel | nn.Module, classes: int) -> Any:
+def classifier(model: MaskedModel | nn.Module, classes: int, *, pool: Literal["avg", "token"] | None = None) -> Any:
     """A timm model with a fresh head: of a masked model its encoder with final norm, mean over the patches, linear.
 
-    A model of timm keeps its own way of pooling. A copy: `model` stays as it is. Every parameter is to be trained, fixed positions
-    too, as in MAE's fine-tuning. The head begins near zero, so that the first steps do not shake the encoder.
+    A model of timm keeps its own way of pooling, unless `pool` says "avg" or "token" (the class token). A copy: `model` stays as it
+    is. Every parameter is to be trained, fixed positions too, as in MAE's fine-tuning. The head begins near zero, so that the first
+    steps do not shake the encoder.
     """
     if classes < 2:
         raise ValueError(f"there are {classes} classes, but a classifier needs at least 2")
     vit = deepcopy(vit_of(model)).requires_grad_(True)
-    vit.reset_classifier(classes, **({"global_pool": "avg"} if isinstance(model, MaskedModel) else {}))
+    pool = pool or ("avg" if isinstance(model, MaskedModel) else None)
+    vit.reset_classifier(classes, **({"global_pool": pool} if pool else {}))
     for head in heads(vit):
         nn.init.trunc_normal_(head.weight, std=2e-5)
         nn.init.zeros_(head.bias)

@@ -101,5 +101,9 @@ def two_tokens(model: MaskedModel | nn.Module, classes: int) -> Any:
         own["pos_embed"] = torch.cat([vit.pos_embed[:, :1], vit.pos_embed], 1).detach().clone()
     missing = made.load_state_dict(own, strict=False).missing_keys
     assert all(key.startswith("head") for key in missing), missing
-    made.pretrained_cfg = {**vit.pretrained_cfg, "num_classes": classes}
+    made.pretrained_cfg = {
+        **vit.pretrained_cfg,
+        "num_classes": classes,
+        "architecture": "deit_tiny_distilled_patch16_224",
+    }
     return made

@@ -86,7 +86,7 @@ def as_images(pictures: Any, encoder: Encoder) -> Tensor:
         return torch.from_numpy((np.stack(fitted) * 255).round().astype(np.uint8)).permute(0, 3, 1, 2)
     what = f"{pictures.dtype} {tuple(pictures.shape)}" if isinstance(pictures, Tensor) else type(pictures).__name__
     raise TypeError(
-        f"pictures are {what}, but uint8 (N, 3, {height}, {width}) or a list of Pictures is wanted: mimviz.data.open reads"
+        f"pictures are {what}, but uint8 (N, 3, {height}, {width}) or a list of Pictures is wanted: mimviz.data.dataset reads"
     )
 
 
