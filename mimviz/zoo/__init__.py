@@ -1,8 +1,12 @@
 """Names and checkpoints to models."""
 
+from .export import export_own, export_timm, export_transformers
 from .here import bundled, cached
 from .load import inspect, load_encoder, load_mim
 from .load_vit import load_vit
 from .own import Sentence, read_vit, save_mim, save_vit
 
-__all__ = ["Sentence", "bundled", "cached", "inspect", "load_encoder", "load_mim", "load_vit", "read_vit", "save_mim", "save_vit"]
+__all__ = [
+    "Sentence", "bundled", "cached", "export_own", "export_timm", "export_transformers", "inspect", "load_encoder", "load_mim",
+    "load_vit", "read_vit", "save_mim", "save_vit",
+]  # fmt: skip
