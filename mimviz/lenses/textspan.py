@@ -7,7 +7,7 @@ the span of the first `rank` (80) singular vectors of the outputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +52,31 @@ class TextSpan:
             chosen.append(names[best])
             explained.append(1 - left.square().sum() / whole.clamp_min(1e-12))
         return HeadTexts(tuple(chosen), torch.stack(explained))
+
+
+def head_texts(
+    terms: Decomposition,
+    directions: Tensor,
+    names: Sequence[str],
+    *,
+    project: Callable[[Tensor], Tensor] | None = None,
+    start_layer: int = 0,
+    span: TextSpan = TextSpan(),
+) -> dict[tuple[int, int], HeadTexts]:
+    """What each head does, by (layer, head), from `start_layer` on (also negative), over the scene's pictures.
+
+    directions (T, D): of texts in the space that `project` brings the terms to, `pair.texts(names)` and `pair.project` of a
+    CLIP pair (`mimviz.zoo.load_clip`); without `project`, of the features themselves (`class_directions`).
+    """
+    _, layers, heads, _ = terms.heads.shape
+    if not -layers <= start_layer < layers:
+        raise IndexError(f"start_layer is {start_layer}, but there are {layers}: 0..{layers - 1}, or -1 for the last")
+    found = terms.heads if project is None else project(terms.heads)
+    return {
+        (layer, head): span(found[:, layer, head], directions, names)
+        for layer in range(start_layer % layers, layers)
+        for head in range(heads)
+    }
 
 
 def mean_ablated(terms: Decomposition, heads: Sequence[tuple[int, int]] = (), *, mlps: Sequence[int] = ()) -> Tensor:
