@@ -43,3 +43,14 @@ def cross_entropy(guess: Rows, truth: Tensor) -> Float[Tensor, "B M 1"]:
     if truth.dtype in (torch.int64, torch.int32):
         return -logs.gather(-1, truth.long())
     return -(truth * logs).sum(-1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class SmoothedCrossEntropy:
+    """Cross-entropy to a truth (B, M, 1) of chance 1 − smoothing, the rest spread evenly (Szegedy et al., CVPR 2016)."""
+
+    smoothing: float = 0.1
+
+    def __call__(self, guess: Rows, truth: Tensor) -> Float[Tensor, "B M 1"]:
+        spread = -guess.log_softmax(-1).mean(-1, keepdim=True)
+        return (1 - self.smoothing) * cross_entropy(guess, truth) + self.smoothing * spread

@@ -15,6 +15,7 @@ from .hap import hap
 from .hpm import hpm
 from .ijepa import ijepa
 from .mae import mae
+from .mage import mage
 from .maskfeat import maskfeat
 from .mff import mff
 from .mixedae import mixedae
@@ -25,8 +26,9 @@ from .ropim import ropim
 from .simmim import simmim
 from .sit import sit
 from .spark import spark
+from .umd import umd
 
 __all__ = [
     "a2mim", "adamae", "attmask", "colormae", "context_encoder", "convmae", "crate_mae", "croco", "data2vec", "fsfm", "gmml", "hap", "hpm",
-    "ijepa", "mae", "maskfeat", "mff", "mixedae", "mto", "pixmim", "rmae", "ropim", "simmim", "sit", "spark",
+    "ijepa", "mae", "mage", "maskfeat", "mff", "mixedae", "mto", "pixmim", "rmae", "ropim", "simmim", "sit", "spark", "umd",
 ]  # fmt: skip

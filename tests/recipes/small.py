@@ -10,7 +10,7 @@ GRID = mv.Grid(4, 4, 8)
 SMALL: dict[str, dict] = {
     "mae": {"dim": 32, "depth": 1},
     "spark": {"dim": 32},
-    "mage": {"dim": 32, "depth": 1, "count": 16},
+    "mage": {"dim": 32, "depth": 1, "count": 16, "smoothing": 0.0},  # smoothing keeps a loss from falling to 0
     "umd": {"dim": 32, "depth": 1},
     "convmae": {"dim": 32, "depth": 1, "depths": (1, 1)},
     "ijepa": {"dim": 32, "depth": 1, "momentum": 0.9},

@@ -1,6 +1,7 @@
 """From what the encoder saw to a guess: decoder(seen, mask) → (B, N, D)."""
 
 from .channel_wise import ChannelWise
+from .coder import Coder
 from .cross import Cross
 from .light import Light
 from .linear import Linear
@@ -12,6 +13,6 @@ from .white_box import WhiteBox
 from .whole import Whole
 
 __all__ = [
-    "ChannelWise", "Cross", "Light", "Linear", "Pointwise", "Predictor", "RegionDecoder", "Transformer", "WhiteBox",
+    "ChannelWise", "Coder", "Cross", "Light", "Linear", "Pointwise", "Predictor", "RegionDecoder", "Transformer", "WhiteBox",
     "Whole",
 ]  # fmt: skip

@@ -4,10 +4,11 @@ A word that knows how its rows look has `draw(rows, *, like=None) → (B, H, W, 
 and columns; `like` are rows that set the colours of both where these are fitted (a PCA), so that guess and truth can be compared.
 """
 
+from .codes import Codes
 from .features import Features
 from .hog import HOG
 from .low_pass import LowPass
 from .pixels import Pixels
 from .region_maps import RegionMaps
 
-__all__ = [ "Features", "HOG", "LowPass", "Pixels", "RegionMaps"]
+__all__ = ["Codes", "Features", "HOG", "LowPass", "Pixels", "RegionMaps"]

@@ -22,7 +22,7 @@ def own_size(model: Any, own: tuple[int, int], size: tuple[int, int] | None, *, 
 
 
 def check_channels(model: Any) -> None:
-    first = model.patch_embed.proj if hasattr(model, "patch_embed") else None
+    first = getattr(getattr(model, "patch_embed", None), "proj", None)
     channels = getattr(model, "in_chans", getattr(first, "in_channels", 3))  # earlier versions of timm do not keep it
     if channels != 3:
         raise ValueError(
