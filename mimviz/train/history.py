@@ -39,7 +39,7 @@ class History:
     def __getattr__(self, name: str) -> np.ndarray:
         if name not in COLUMNS:
             raise AttributeError(f"a history has no {name!r}; it has {', '.join(COLUMNS)}, speed and health")
-        return np.array(self._columns[name])
+        return np.frombuffer(self._columns[name].tobytes())  # a view would forbid the training thread to append
 
     @property
     def speed(self) -> np.ndarray:
@@ -50,7 +50,7 @@ class History:
         for name in COLUMNS:
             self._columns[name].append(getattr(step, name))
         if step.health is not None:
-            self.health[step.index] = step.health
+            self.health = {**self.health, step.index: step.health}  # anew, as others read it meanwhile
             if len(self.health) > CHECKUPS:
                 self.health = dict([*list(self.health.items())[::2], (step.index, step.health)])
 
@@ -63,7 +63,7 @@ class History:
 
     def tensors(self) -> dict[str, Tensor]:
         """For a safetensors file."""
-        kept = {f"history.{name}": torch.tensor(column, dtype=torch.float64) for name, column in self._columns.items()}
+        kept = {f"history.{name}": torch.tensor(getattr(self, name).copy()) for name in COLUMNS}
         if self.health:
             told = {
                 step: {name: astuple(each) for name, each in layers.items()} for step, layers in self.health.items()

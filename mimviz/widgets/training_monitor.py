@@ -152,7 +152,7 @@ class TrainingMonitor(LiveWidget, bundle="training_monitor"):
 
     def _look(self) -> None:
         gallery = self._gallery
-        if gallery is None or self.engine.closed or self.comm is None or not gallery.pictures:
+        if gallery is None or self.engine.closed or self.comm is None:
             return
         step = None if self.moment == LIVE else self.moment
         if step is None and all(run.loop is None for run in self.runs):

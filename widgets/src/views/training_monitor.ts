@@ -169,7 +169,7 @@ class TrainingMonitor {
     this.steps = list(frame.steps).map(number);
     this.places.draw(places, drawings, this.runs.map(({ name }, i) => `${name}, step ${this.steps[i] ?? 0}`));
     this.places.stale = this.asked !== this.model.get("moment");
-    this.empty.hidden = places.length > 0 || !list(frame.steps).length;
+    this.empty.hidden = places.length > 0 || frame.asked === undefined;
     setText(this.empty, "No picture is watched, or the run was opened without its model: Run(model, batches, watch=[picture]), TrainingMonitor(run, pictures=[picture]), Run.open(folder, model).");
     this.time.arrived(this.asked);
     this.fit();
@@ -210,7 +210,7 @@ class TrainingMonitor {
   private inform(moment: number): void {
     const ms = number(record(this.model.get("frame")).ms);
     const states = this.runs.map(({ state }) => state);
-    const state = !states.length ? "waiting" : states.includes("failed") ? "no: failed" : states.includes("running") ? "training" : states.every((each) => each === "finished") ? "exact" : states[0]!;
+    const state = !states.length ? "waiting" : states.includes("failed") ? "failed" : states.includes("running") ? "training" : states.every((each) => each === "finished") ? "exact" : states[0]!;
     const said = this.runs.length === 1 ? progressOf(this.runs[0]!) : this.runs.map((run) => `${run.name}: step ${run.done}`);
     const kept = this.runs.map((run) => `${(run.bytes / 1e6).toFixed(1)} of ${(run.budget / 1e6).toFixed(0)} MB`).join(" and ");
     const shown = this.asked === moment ? [] : ["pictures are on their way"];
