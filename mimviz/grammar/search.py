@@ -75,16 +75,19 @@ def searching(
 
 @torch.no_grad()
 def losses(model: MaskedModel, images: Float[Tensor, "1 3 H W"], masks: Mask, *, batch: int = 64) -> Tensor:
-    """(M,): the loss of one picture under each of M masks, over the patches to be predicted; on the processor."""
-    found = []
+    """(M,): the loss of one picture under each of M masks, over the patches to be predicted; on the processor.
+
+    Masks that hide equal numbers go together, so a model that drops patches takes any masks.
+    """
+    counts, found = masks.hidden.sum(1), torch.zeros(len(masks))
     with evaluating(model):
-        for hidden in masks.hidden.split(batch):
-            outcome = model(
-                images.expand(len(hidden), -1, -1, -1), Mask(hidden.to(images.device), shape=model.grid.shape)
-            )
-            wanted = outcome.mask.predict.gather(1, outcome.where)
-            found.append(((outcome.patch_loss * wanted).sum(1) / wanted.sum(1)).float().cpu())
-    return torch.cat(found)
+        for count in counts.unique():
+            for rows in (counts == count).nonzero()[:, 0].split(batch):
+                part = Mask(masks.hidden[rows], masks.predict[rows], model.grid.shape).to(images.device)
+                outcome = model(images.expand(len(rows), -1, -1, -1), part)
+                wanted = part.predict.gather(1, outcome.where)
+                found[rows] = ((outcome.patch_loss * wanted).sum(1) / wanted.sum(1)).float().cpu()
+    return found
 
 
 def _swapped(hidden: Tensor, most: int, generator: torch.Generator) -> Tensor:

@@ -38,6 +38,14 @@ def test_it_never_gets_worse_and_repeats():
     assert {each.mask.count for each in way} == {8}
 
 
+def test_losses_of_masks_that_hide_unequal_numbers(tiny):
+    masks = [Mask.random(tiny.grid, ratio=ratio, seed=2) for ratio in (0.5, 0.75, 0.5)]
+    together = losses(
+        tiny, tiny.prepare("cat"), Mask(torch.cat([mask.hidden for mask in masks]), shape=tiny.grid.shape)
+    )
+    assert together.tolist() == pytest.approx([tiny.reconstruct("cat", mask).loss for mask in masks], rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [({"wish": "bad"}, "'worst' or 'best'"), ({"ratio": 1.0}, "nothing to exchange"), ({"rounds": 0}, "at least one")],

@@ -15,6 +15,7 @@ import traitlets as t
 from PIL import Image
 
 from mimviz.core import Grid, Mask
+from mimviz.grammar.where import STRATEGIES
 from mimviz.widgets import MaskPainter
 
 from .conftest import Grey
@@ -36,7 +37,7 @@ def test_a_new_painter_is_complete(paint, photo):
     painter.wait()
     assert (painter.rows, painter.cols, painter.height, painter.width) == (8, 8, 64, 64)
     assert painter.mask == Mask.random(Grid(8, 8, 8), ratio=0.75, seed=0)
-    assert painter.strategies == ["random", "block", "grid", "simmim"]
+    assert painter.strategies == list(STRATEGIES)
     assert np.abs(read(painter.original) / 255 - photo.array).max() < 0.003
     assert (plain(painter.picture) == 128).all()
     assert painter.problem == {}
@@ -248,12 +249,12 @@ def test_values_other_than_one_count_as_hidden(paint, browser):
     assert painter.hidden == HALF
 
 
-@pytest.mark.parametrize("strategy", ["random", "block", "grid", "simmim"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_strategies(paint, browser, strategy):
     painter = paint(mask=Mask.from_array(np.eye(8)))
     browser(painter, strategy=strategy, ratio=0.5, seed=7, draw=1)
     first = painter.mask
-    assert first.count == 32
+    assert first.count == 32 or (strategy == "multi-block" and 20 <= first.count <= 44)
     assert painter.comm.updates("hidden") == 1
     browser(painter, seed=8, draw=2)
     assert (painter.mask == first) == (strategy == "grid")

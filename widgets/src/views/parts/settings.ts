@@ -123,4 +123,7 @@ const WORDS: Record<string, string> = {
   block: "blocks",
   grid: "grid",
   simmim: "SimMIM units",
+  "multi-block": "I-JEPA blocks",
+  regions: "regions of the picture",
+  parts: "parts of a figure",
 };
