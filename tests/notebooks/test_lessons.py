@@ -22,9 +22,11 @@ SMALLER = {
 # Cells that must draw exactly so many pictures.
 DRAWS = {
     "01_paint_a_mask.ipynb": {"picture": 1, "outcome": 1, "ratios": 1, "error": 1, "contrast": 1, "leak": 1},
+    "03_where_to_mask.ipynb": {"score": 1, "search": 1, "influence": 1, "sweep": 1},
     "06_attention.ipynb": {"distance": 1, "show_head": 1, "importance": 1},
     "07_registers.ipynb": {},
     "08_saliency.ipynb": {"lens": 1},
+    "09_can_you_trust_it.ipynb": {},
 }
 # What cells must say.
 SAYS = {
@@ -33,6 +35,14 @@ SAYS = {
         "ratios": "10% hidden: the model is",
         "leak": "a model that says nothing gains",
         "exercise": "not yet: random halves are better",
+        "answer": "solved!",
+    },
+    "03_where_to_mask.ipynb": {
+        "strategies": "rank correlation of AvgDist and loss: +0.",
+        "lens": "least attended half",
+        "search": "the worst of 161 random masks",
+        "influence": "a patch next door matters",
+        "exercise": "not yet",
         "answer": "solved!",
     },
     "06_attention.ipynb": {
@@ -61,6 +71,14 @@ SAYS = {
         "sensitivity": "Rollout          +1.00",
         "hide": "random quarter",
         "exercise": "not yet: the numbers differ",
+        "answer": "solved!",
+    },
+    "09_can_you_trust_it.ipynb": {
+        "by_hand": "the same: True",
+        "guided": "GuidedBackprop  map of class 2 against map of class 7: rank correlation +0.8",
+        "operators": "a random quarter replaced by grey squares           :  80%",
+        "predictable": "in-painting sees 2% of what the patch is worth",
+        "exercise": "not yet",
         "answer": "solved!",
     },
 }
