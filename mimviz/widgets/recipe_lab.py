@@ -32,8 +32,9 @@ class RecipeLab(TrainedHere, bundle="recipe_lab"):
     ----------
     picture : anything `mimviz.image` takes; fitted to the encoder's grid.
     recipe : the name of one of `mimviz.recipes`, "compose", or a sentence as `lab.said` holds it; a list of two compares them.
-    encoder : an `Encoder` of yours, or one of the names in the menu. The default is that of the bundled "tiny", so that the first
-        picture means something; recipes that refuse it stand on the first that they take, and say so.
+    encoder : an `Encoder` of yours (copied, so that training leaves it alone), or one of the names in the menu. The default is that
+        of the bundled "tiny", so that the first picture means something; recipes that refuse it stand on the first that they take,
+        and say so.
     batches : what "Train" trains on: anything that `mimviz.fit` takes. Without it, random crops of the bundled pictures.
     mask, strategy, ratio, seed : as in MaskPainter. Strategies are also the sentence's "own word" and every lens ("lens: Rollout").
     title : a caption.
@@ -60,7 +61,7 @@ class RecipeLab(TrainedHere, bundle="recipe_lab"):
     query = t.Int(-1).tag(sync=True)
     """The patch that a study is asked about; −1 = none."""
     studied = t.Dict().tag(sync=True)
-    """{words, problem, panels}: what the closer look has brought; `study_pixels` holds its data."""
+    """{name, words, problem, panels, mask}: what the closer look has brought; `study_pixels` holds its data."""
     study_pixels = t.Bytes().tag(sync=True)
 
     outcome: Outcome | None = None
@@ -234,16 +235,27 @@ class RecipeLab(TrainedHere, bundle="recipe_lab"):
         value = answer.value
         if answer.error:
             title = "No mask could be drawn" if question.drawing else "The lab has no picture of this"
-            self.problem = problem(title, answer.error, "Choose another strategy, or paint on.")
+            hint = "Choose another strategy, or paint on."
+            if question.training:
+                title, hint = "The training ended", "The weights are those before the step that failed."
+            self.problem = problem(title, answer.error, hint)
+            if question.training:
+                self._refusal = self.problem  # the question without the training will find nothing wrong
             self.training, self._drawing = False, None
             self.report = reported(question, None, self.engine)
         elif isinstance(value, Shown):
             if question.exact or self.dragging:
                 self._show(question, value)
         elif isinstance(value, Studied):
-            pixels, told = packed([(0, each) for each in value.panels])
-            self.study_pixels = pixels
-            self.studied = {"words": value.words, "problem": value.problem, "panels": told, "name": question.study.name}
+            self.study_pixels, told = packed([(0, each) for each in value.part.panels])
+            found = value.part.mask
+            self.studied = {
+                "name": question.study.name,
+                "words": value.part.words,
+                "problem": value.problem,
+                "panels": told,
+            }
+            self.studied |= {"mask": found.to_rle() if found is not None and found.shape == self._grid.shape else ""}
         elif isinstance(value, Refused):
             self._refused = value.words
             self._say()
@@ -264,9 +276,10 @@ class RecipeLab(TrainedHere, bundle="recipe_lab"):
             self._drawing = None
             self._asked = self._question().key  # it is answered already
         if question.exact:
-            self.outcomes = tuple(look.outcome if look else None for look in shown.looks)
+            self.outcomes = tuple(look.outcome if look else None for look in shown.looks[: len(question.sentences)])
             self.outcome = self.outcomes[0]
             self.normalized = any(look is not None and look.side.model.normalized for look in shown.looks)
+            self.curves = {"losses": self.losses, "pace": self.curves.get("pace", 0.0), "steps": self.steps}
             self.codes = codes(question.sentences, self._bench, self._name, self.mask)
         self.pixels, self.panels = packed(shown.panels)
         self.problem = self._refusal or {}

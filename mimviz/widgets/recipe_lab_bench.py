@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,7 +92,7 @@ class Bench:
         self.sides[place] = None
 
     def _made(self, asked: Sentence, sentence: Sentence, picture: Picture, mask: Mask | None, note: str = "") -> Side:
-        model, trained = sentence.build(self.given)
+        model, trained = sentence.build(deepcopy(self.given))
         side = Side(asked, sentence, model, trained, note)
         trial = mask if mask is not None else Mask.random(model.grid, ratio=0.6)
         check(model, model.reconstruct(picture, carried(trial, model.grid)))
@@ -137,7 +138,11 @@ class Bench:
                 continue
             if side.stream is None:
                 side.stream = fit(side.model, self._batches(side.model), steps=steps, lr=lr, seed=len(side.losses))
-            step = next(side.stream, None)
+            try:
+                step = next(side.stream, None)
+            except Exception:
+                self.stop()
+                raise
             if step is not None:
                 side.losses.append(step.loss)
                 side.seconds += step.seconds

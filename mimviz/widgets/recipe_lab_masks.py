@@ -11,18 +11,20 @@ import torch.nn.functional as F
 
 from .. import lenses
 from ..core import Grid, Heatmap, Mask, Picture, seeded
-from ..grammar.where import STRATEGIES, Highest
+from ..grammar import Frozen
+from ..grammar.where import GUIDED, STRATEGIES, Highest
 from ..vit import Scene
+from ..zoo import load_encoder, load_vit
 
 OWN_WORD = "own word"
 LENS = "lens: "
 JUDGE = "tiny-classifier"
-"""Whose classes the lenses speak of."""
+"""Whose classes the lenses speak of, and who looks where a strategy wants a teacher and the sentence has none."""
 
 
 def strategies() -> list[str]:
     """Names for a menu."""
-    return [OWN_WORD, *STRATEGIES, *(f"{LENS}{name}" for name in lenses.__all__)]
+    return [OWN_WORD, *STRATEGIES, *GUIDED, *(f"{LENS}{name}" for name in lenses.__all__)]
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ def drawn_by(
         if word is None:
             raise ValueError("this sentence has no where-word of its own: choose another strategy")
         images = side.model.prepare(picture)
+    elif name in GUIDED:
+        model = side.model
+        teacher = model.teacher or Frozen(load_encoder(JUDGE), student=model.encoder)
+        word, images = GUIDED[name](teacher, drawing.ratio), model.prepare(picture)
     elif name.startswith(LENS):
         heat = pointed(name.removeprefix(LENS), picture, grid, memo, stale)
         if heat is None:
@@ -62,13 +68,11 @@ def drawn_by(
     with torch.no_grad():
         mask = word(images, grid, seeded(drawing.seed))
         score: Any = getattr(word, "score", None)
-        return Drawn(mask, score(images, grid, seeded(drawing.seed)) if callable(score) else None)
+        return Drawn(mask, score(images, grid, seeded(drawing.seed)) if score is not None else None)
 
 
 def pointed(name: str, picture: Picture, grid: Grid, memo: dict, stale: Callable[[], bool]) -> Heatmap | None:
     """Where a lens points on the bundled classifier: the magnitude of its map, averaged over each patch."""
-    from ..zoo import load_vit
-
     key = ("lens", name, hash(picture), grid)
     if key not in memo:
         lens = getattr(lenses, name)()

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core import Grid, Mask, Outcome, Picture
+from ..grammar.where.reading import average_distance, spectrum
 from .engine import Turn
 from .painted import fitted
 from .recipe_lab_bench import Bench, Look, Side, refusals
 from .recipe_lab_masks import OWN_WORD, Drawing, Drawn, drawn_by
 from .recipe_lab_sentence import OWN, Sentence
-from .recipe_lab_studies import Study, study
+from .recipe_lab_studies import Part, Study, study
 from .recipe_lab_views import Panel, carried, ranked_panel
 from .reconstruction import finite, problem, read_mask, speak_if_blank
 
@@ -32,14 +33,15 @@ class Shown:
     grid: Grid
     picture: Picture
     ms: float
+    reading: str = ""
+    """How far the hidden is from the visible, and how finely the two are mixed."""
 
 
 @dataclass(frozen=True)
 class Studied:
-    """What a closer look has brought: panels and words."""
+    """What a closer look has brought."""
 
-    panels: list[Panel]
-    words: str
+    part: Part
     problem: dict = field(default_factory=dict)
 
 
@@ -109,7 +111,7 @@ class Question:
         turn.share(shown)
         looks = [look for look in shown.looks if look is not None]
         if looks and not turn.stale():
-            self._closer(turn, looks[0], picture, mask)
+            self._closer(turn, looks[0], mask)
         if not turn.stale():
             self._refusals(turn, sides, picture, mask)
         if self.training and looks:
@@ -157,18 +159,27 @@ class Question:
         of, score = self.bench.memo.get("ranked", (None, None))
         if self.exact and score is not None and of == mask:
             made.append((SHARED, ranked_panel(score)))
-        return Shown(looks, facts, made, drawn and drawn.mask, grid, picture, turn.ms())
+        return Shown(
+            looks,
+            facts,
+            made,
+            drawn and drawn.mask,
+            grid,
+            picture,
+            turn.ms(),
+            _reading(mask, grid) if self.exact else "",
+        )
 
-    def _closer(self, turn: Turn, look: Look, picture: Picture, mask: Mask) -> None:
+    def _closer(self, turn: Turn, look: Look, mask: Mask) -> None:
         if not self.study.name:
             return
         try:
-            for made, words in study(self.study, look, picture, mask, self.bench.memo, turn.stale):
-                turn.share(Studied(made, words))
+            model, memo = look.side.model, self.bench.memo
+            for part in study(self.study, look.side, self.source, carried(mask, model.grid), memo, turn.stale):
+                turn.share(Studied(part))
         except Exception as error:
-            turn.share(
-                Studied([], "", dict(problem(f"{self.study.name} gave nothing", error, "Choose another study.")))
-            )
+            said = dict(problem(f"“{self.study.name}” gave nothing", error, "Choose another study."))
+            turn.share(Studied(Part(), said))
 
     def _refusals(self, turn: Turn, sides: list[Side | None], picture: Picture, mask: Mask) -> None:
         found: list[dict] = [{} for _ in self.sentences]
@@ -204,6 +215,11 @@ class Question:
         seconds = sum(side.seconds for side in sides)
         steps = sum(len(side.losses) for side in sides)
         return Progress([list(side.losses) for side in sides], steps / seconds if seconds else 0.0, going)
+
+
+def _reading(mask: Mask, grid: Grid) -> str:
+    distance, centre = float(average_distance(mask, grid)[0]), spectrum(mask).centre
+    return f"AvgDist {distance:.1f} px, {centre:.2f} periods per patch"
 
 
 def _facts(look: Look | None, error: BaseException | None) -> dict[str, Any]:

@@ -88,10 +88,11 @@ def codes(sentences: list[Sentence], bench: Any, picture: str | None, mask: Mask
 
 
 def reported(question: Any, shown: Any, engine: Any) -> dict[str, Any]:
-    """About the panels on display; `sides` holds the facts of each."""
+    """About the panels on display; `sides` holds the facts of each, `reading` is said of the mask."""
     facts = shown.facts if shown else []
     return {
         "stroke": question.stroke, "exact": question.exact, "sides": facts, "ms": shown.ms if shown else 0.0,
         "events": engine.events, "runs": engine.runs,
+        "reading": shown.reading if shown else "",
         "device": next((each["device"] for each in facts if "device" in each), ""),
     }  # fmt: skip

@@ -78,7 +78,7 @@ def ranked_panel(heat: Heatmap) -> Panel:
 def score_panel(model: Any, images: Tensor, seed: int) -> Iterator[Panel]:
     """What the sentence's own `where` ranks the patches by, where it is such a word."""
     score: Any = getattr(getattr(model, "where", None), "score", None)
-    if not callable(score):
+    if score is None:
         return
     heat: Heatmap = score(images, model.grid, seeded(seed))
     say = f"{heat.by!r}"

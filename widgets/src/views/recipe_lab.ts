@@ -68,7 +68,7 @@ class RecipeLab {
     this.settings = new Settings(model, this.tools, () => this.mark(), (width) => this.zoom(width), (news) => this.status.tell(news), signal);
     this.buttons = new Buttons(signal);
     this.problems = new ProblemArea(signal);
-    this.study = new LabStudy(model, (panel) => this.tools.watch(panel.frame, signal), () => this.fit(), signal);
+    this.study = new LabStudy(model, (panel) => this.tools.watch(panel.frame, signal), () => this.fit(), (mask) => this.session.change(mask), signal);
     this.assemble();
     el.append(this.root);
     this.listenToModel();
@@ -246,7 +246,7 @@ class RecipeLab {
     }
     for (const panels of [this.shared, ...this.sides.map((side) => side.panels)]) panels.mark(grid, ring, query);
     this.study.mark(grid, ring, query);
-    this.masked.say(ring ? `row ${ring.row + 1}, col ${ring.col + 1}: ${mask[indexOf(grid, ring)] ? "hidden" : "visible"}` : `${count(mask)} of ${mask.length} hidden`);
+    this.masked.say(ring ? `row ${ring.row + 1}, col ${ring.col + 1}: ${mask[indexOf(grid, ring)] ? "hidden" : "visible"}` : [`${count(mask)} of ${mask.length} hidden`, this.answered === this.session.version ? text(this.report.reading) : ""].filter(Boolean).join(" · "));
     const { picture } = this;
     this.original.say(!picture ? "" : ring ? `RGB ${meanColour(picture, grid, ring).map((value) => value.toFixed(2)).join(" ")}` : `${picture.width} × ${picture.height} px`);
     this.buttons.update();

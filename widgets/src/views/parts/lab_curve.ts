@@ -24,11 +24,11 @@ export class LabCurve {
   show(curve: Curve | null): void {
     const { chart } = this;
     const losses = curve?.losses ?? [];
-    chart.root.hidden = !losses.length;
-    if (!curve || !losses.length) return;
+    chart.root.hidden = losses.length < 2;
+    if (!curve || losses.length < 2) return;
     const [low, high] = [Math.min(...losses), Math.max(...losses)];
     const line = (values: number[], name: string) =>
-      points(values, Math.max(2, values.length), low, high).map((at) => s("polyline", { points: at, class: name, fill: "none" }));
+      points(values, values.length, low, high).map((at) => s("polyline", { points: at, class: name, fill: "none" }));
     chart.draw([...line(losses, "mv-thin"), ...line(smoothed(losses), "mv-thick")]);
     chart.label("step 1", `${brief(low)} … ${brief(high)}`, String(losses.length));
     chart.say(`loss ${brief(smoothed(losses).at(-1)!)}, ${curve.pace >= 10 ? curve.pace.toFixed(0) : curve.pace.toFixed(1)} steps/s`);

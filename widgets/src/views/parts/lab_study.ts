@@ -2,6 +2,7 @@
 import type { AnyModel } from "@anywidget/types";
 import { asBytes } from "../../kit/binary";
 import type { Grid, Patch } from "../../kit/grid";
+import { type Mask, fromRle } from "../../kit/mask";
 import { Latest } from "../../kit/latest";
 import { follow, listen } from "../../kit/lifetime";
 import { type PanelSaid, readCatalogue, readPanels } from "../../kit/recipe_lab";
@@ -21,12 +22,15 @@ export class LabStudy {
   private readonly hint = h("span", { class: "mv-labnews" });
   private readonly words = h("div", { class: "mv-labfacts" });
   private readonly problems: ProblemArea;
+  private readonly wear = h("button", { type: "button", class: "mv-button", "data-action": "wear", hidden: true, title: "Hide the patches that the search has found; Undo brings the old mask back" }, "Put this mask on");
   private readonly catalogue;
+  private found = ""; // a mask as run lengths
 
   constructor(
     private readonly model: AnyModel<RecipeLabTraits>,
     made: (panel: Panel) => void,
     private readonly drawn: () => void,
+    putOn: (mask: Mask) => void,
     private readonly signal: AbortSignal,
   ) {
     this.panels = new LabPanels(made);
@@ -37,8 +41,9 @@ export class LabStudy {
       model.set("study", this.menu.value);
       model.save_changes();
     }, signal);
+    listen(this.wear, "click", () => putOn(fromRle(this.found, { rows: model.get("rows"), cols: model.get("cols") })), signal);
     this.root = h("section", { class: "mv-labside", "aria-label": "A closer look" },
-      h("div", { class: "mv-row" }, h("strong", {}, "Look closer"), field("Study", this.menu), this.hint), this.problems.root, this.panels.root, this.words);
+      h("div", { class: "mv-row" }, h("strong", {}, "Look closer"), field("Study", this.menu), this.wear, this.hint), this.problems.root, this.panels.root, this.words);
     const latest = new Latest<PanelSaid[]>((said) => this.draw(said), signal);
     follow(model, "change:studied", () => latest.put(this.read()), signal);
     follow(model, "change:study", () => latest.put(this.read()), signal);
@@ -57,6 +62,8 @@ export class LabStudy {
     this.menu.value = wanted;
     setText(this.hint, this.catalogue.studies.find(({ name }) => name === wanted)?.hint ?? "what takes more than one pass: choose a study");
     setText(this.words, here ? text(studied.words) : wanted ? "computing …" : "");
+    this.found = here ? text(studied.mask) : "";
+    this.wear.hidden = !this.found;
     this.problems.remote = here ? readProblem(record(studied.problem)) : null;
     return here ? readPanels(studied.panels, asBytes(this.model.get("study_pixels"))) : [];
   }

@@ -13,6 +13,7 @@ export class Panel {
   private readonly empty = h("div", { class: "mv-empty" });
   private shown: Pixels | null = null;
   private marks: Marks | null = null; // to be drawn in the next frame
+  private ratio = 1; // pixels of the screen to one of the page
   private readonly badge = h("span", { class: "mv-badge", hidden: true, title: "This picture uses the hidden pixels" }, "leaks");
 
   constructor(
@@ -49,12 +50,13 @@ export class Panel {
     this.marks = null;
     const context = this.over.getContext("2d");
     if (!context || !marks || !this.over.width) return;
-    drawMarks(context, this.over.width / Math.max(1, this.over.clientWidth), marks);
+    drawMarks(context, this.ratio, marks);
   }
 
   /** Give the overlay one pixel per screen pixel and keep small pictures crisp. */
   fit(ratio: number): void {
     const { clientWidth, clientHeight } = this.frame;
+    this.ratio = ratio;
     this.over.width = Math.round(clientWidth * ratio);
     this.over.height = Math.round(clientHeight * ratio);
     this.base.classList.toggle("is-crisp", clientWidth >= 1.4 * this.base.width);
