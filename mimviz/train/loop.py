@@ -72,7 +72,7 @@ class Loop:
             raise ValueError(f"steps is {steps} and lr is {lr}, but both must be positive")
         self.model, self.batches, self.steps, self.lr, self.seed, self.clip = model, batches, steps, lr, seed, clip
         self.warmup = round(steps * 0.05) if warmup is None else warmup
-        self.optimizer = torch.optim.AdamW(_groups(model, weight_decay, scales or {}), lr=lr, betas=betas)
+        self.optimizer = torch.optim.AdamW(_groups(model, weight_decay, scales or {}), lr=lr, betas=betas, fused=True)
         self.setup = {"steps": steps, "lr": lr, "seed": seed, "warmup": self.warmup, "weight_decay": weight_decay}
         self.setup |= {"betas": list(betas), "clip": clip, **(facts or {})}
         self.changes: dict[int, float] = {}
