@@ -26,7 +26,11 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         help="a bundled model or a file to begin with: its weights, and its sentence as far as the options below do not change it",
     )
     add("--recipe", default=None, help="a recipe of mimviz.recipes (default mae)")
-    add("--encoder", default=None, help="a timm ViT (default vit_tiny_patch16_224)")
+    add(
+        "--encoder",
+        default=None,
+        help="a timm ViT, or a conv net for the recipes of these (default vit_tiny_patch16_224)",
+    )
     add("--encoder-options", type=keywords, default={}, metavar="JSON", help="timm's keywords, e.g. '{\"depth\": 6}'")
     add(
         "--recipe-options",
@@ -161,13 +165,15 @@ def follow(steps, total: int, out: Path) -> float | None:
 
 def _sentence(args: argparse.Namespace):
     """What to build: the words of the options, on those of the model to begin with if there is one."""
+    from ..vit.create import has_patches
     from ..zoo import Sentence, load_mim
 
     if args.source:
         base = sentence_of(load_mim(args.source))
     else:
         sizes = {"img_size": 64, "patch_size": 8, "positions": "sincos"}
-        base = Sentence("mae", "vit_tiny_patch16_224", sizes)
+        name = args.encoder or "vit_tiny_patch16_224"
+        base = Sentence("mae", name, sizes if has_patches(name) else {"img_size": 64})
     given = {"img_size": args.size, "patch_size": args.patch}
     sizes = {key: value for key, value in given.items() if value is not None}
     return Sentence(

@@ -37,6 +37,12 @@ def create(name: str, *, pretrained: bool = False, **keywords: Any) -> nn.Module
     return model
 
 
+def has_patches(name: str) -> bool:
+    """Whether a model of this name takes a `patch_size`; conv nets and those of any size do not. ValueError for an unknown name."""
+    check_name(name)
+    return model_entrypoint(name.partition(".")[0]).__module__.rpartition(".")[2] not in ANY_SIZE
+
+
 def check_name(name: str) -> None:
     """ValueError for a name, or a tag of weights ("vit_base_patch16_224.mae"), that timm does not know."""
     base, _, tag = name.partition(".")

@@ -26,7 +26,9 @@ DRAWS = {
     "06_attention.ipynb": {"distance": 1, "show_head": 1, "importance": 1},
     "07_registers.ipynb": {},
     "08_saliency.ipynb": {"lens": 1},
+    "11_conv_nets.ipynb": {"maps": 1, "layers": 1},
     "09_can_you_trust_it.ipynb": {},
+    "16_two_views.ipynb": {"pair": 1, "train": 1, "look": 1},
 }
 # What cells must say.
 SAYS = {
@@ -73,12 +75,29 @@ SAYS = {
         "exercise": "not yet: the numbers differ",
         "answer": "solved!",
     },
+    "11_conv_nets.ipynb": {
+        "shares": "cells of 16 pixels: ordinary 100.0% alive, sparse  18.4%",
+        "layers": "sparse: 18.4% to 18.4% of all cells in every layer",
+        "statistics": "sparse is nearer to the whole picture at 3 of 4 scales",
+        "exact": "other pixels under the mask, the same bits: True",
+        "spark": "after 40 steps",
+        "use": "hooks left: 0",
+        "exercise": "not yet",
+        "answer": "solved!",
+    },
     "09_can_you_trust_it.ipynb": {
         "by_hand": "the same: True",
         "guided": "GuidedBackprop  map of class 2 against map of class 7: rank correlation +0.8",
         "operators": "a random quarter replaced by grey squares           :  80%",
         "predictable": "in-painting sees 2% of what the patch is worth",
         "exercise": "not yet",
+        "answer": "solved!",
+    },
+    "16_two_views.ipynb": {
+        "crops": "6 x 6 patches of 4 pixels",
+        "measure": "the second view makes the error",
+        "where": "the true disparity: 2.4 in the median",
+        "exercise": "not yet: it has to be 15 % better",
         "answer": "solved!",
     },
 }
