@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,7 +104,7 @@ class Mask:
         """The same under the name that Hugging Face and BEiT use: (B, N), True = hidden."""
         return self.hidden
 
-    @property
+    @cached_property
     def keep_ids(self) -> Tensor:
         """(B, K) numbers of the visible patches, ascending."""
         return _ids(~self.hidden, "keep")
