@@ -246,7 +246,7 @@ class RecipeLab {
     }
     for (const panels of [this.shared, ...this.sides.map((side) => side.panels)]) panels.mark(grid, ring, query);
     this.study.mark(grid, ring, query);
-    this.masked.say(ring ? `row ${ring.row + 1}, col ${ring.col + 1}: ${mask[indexOf(grid, ring)] ? "hidden" : "visible"}` : [`${count(mask)} of ${mask.length} hidden`, this.answered === this.session.version ? text(this.report.reading) : ""].filter(Boolean).join(" · "));
+    this.masked.say(ring ? `row ${ring.row + 1}, col ${ring.col + 1}: ${mask[indexOf(grid, ring)] ? "hidden" : "visible"}` : `${count(mask)} of ${mask.length} hidden`);
     const { picture } = this;
     this.original.say(!picture ? "" : ring ? `RGB ${meanColour(picture, grid, ring).map((value) => value.toFixed(2)).join(" ")}` : `${picture.width} × ${picture.height} px`);
     this.buttons.update();
@@ -258,7 +258,7 @@ class RecipeLab {
     const failed = list(this.report.sides).length > 0 && list(this.report.sides).every((each) => readFacts(each).problem);
     const state = failed && exact ? "no result" : problem ? (problem.kind === "blank" ? "waiting for you" : "no result") : exact ? "exact" : this.session.dragging ? "coarse" : "computing …";
     const { events, runs, ms, device } = this.report;
-    const parts = [text(device), number(ms) ? `${number(ms)!.toFixed(0)} ms` : "", `hidden ${count(this.session.mask)} of ${this.session.mask.length}`];
+    const parts = [text(device), number(ms) ? `${number(ms)!.toFixed(0)} ms` : "", `hidden ${count(this.session.mask)} of ${this.session.mask.length}`, exact ? text(this.report.reading) : ""];
     if (number(events)) parts.push(`${number(runs)} computations for ${number(events)} events`);
     this.status.show(state, parts.filter(Boolean));
   }
