@@ -49,7 +49,7 @@ class Run:
         folder: str | Path | None = None,
         budget: float = 2**30,
         every: int | None = None,
-        share: float = 0.02,
+        share: float = 0.012,
         name: str = "",
         validation: Any = None,
         **settings: Any,

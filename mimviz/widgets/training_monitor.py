@@ -21,7 +21,7 @@ from .training_monitor_told import curve, report
 from .training_monitor_views import Frame, Gallery, Look
 
 LIVE = -1
-TELL = 0.005  # share of the time that goes into telling numbers, and as much into pictures again
+TELL, LOOK = 0.003, 0.012  # shares of the time that go into numbers and into pictures
 BEAT = 0.25  # seconds between two tellings, at least
 
 
@@ -80,7 +80,7 @@ class TrainingMonitor(LiveWidget, bundle="training_monitor"):
         self._gallery: Gallery | None = Gallery(self.runs, [image(each) for each in many(watched)], ratio)
         chosen = [lens_of(each).__class__.__name__ for each in many(lenses)]
         self._teller = Engine(self._told)
-        self._telling, self._looking = Pace(TELL, guess=0.005), Pace(TELL, guess=0.02)
+        self._telling, self._looking = Pace(TELL, guess=0.005), Pace(LOOK, guess=0.02)
         self._beat = self._last = time.monotonic()
         self._ends: list[Any] = []
         super().__init__(methods=list(known.__all__), chosen=chosen, **options)
