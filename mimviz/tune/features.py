@@ -33,7 +33,7 @@ class Features:
     model: Any
     _: KW_ONLY
     pool: Pool = "avg"
-    batch: int = 64
+    batch: int = 32
     folder: str | Path | None = None
 
     def __call__(self, pictures: Tensor | list[Picture]) -> np.ndarray:

@@ -29,7 +29,7 @@ class KNN(ClassifierMixin, BaseEstimator):
         neighbours: int = 20,
         temperature: float | None = 0.07,
         pool: Pool = "avg",
-        batch: int = 64,
+        batch: int = 32,
         folder: Any = None,
     ) -> None:
         self.model, self.neighbours, self.temperature = model, neighbours, temperature

@@ -5,10 +5,12 @@ He et al., Masked Autoencoders Are Scalable Vision Learners, CVPR 2022, arXiv 21
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,6 +25,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
     protocol: "ridge" standardizes each channel and fits a logistic regression with penalty 1 / C; "mae" is MAE's: a batch norm
     without scale and shift (ε 1e-6, statistics of all training pictures) and no penalty at all. MAE learns that layer by SGD on
     random crops; this is where its loss has its minimum, without crops (`head_only(norm=True)` in `fit` has both).
+    Where a line parts all training pictures, that minimum lies at infinity: `max_iter` ends the search, and `converged_` is False.
     pool: MAE probes the class token, "token"; the mean of the patches, "avg", tells more about models trained without one.
     """
 
@@ -34,7 +37,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         C: float = 0.1,
         protocol: Literal["ridge", "mae"] = "ridge",
         max_iter: int = 300,
-        batch: int = 64,
+        batch: int = 32,
         folder: Any = None,
     ) -> None:
         self.model, self.pool, self.C, self.protocol = model, pool, C, protocol
@@ -47,7 +50,11 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         mae = self.protocol == "mae"
         head = LogisticRegression(C=np.inf if mae else self.C, max_iter=self.max_iter)
         self.head_: Pipeline = make_pipeline(_BatchNorm() if mae else StandardScaler(), head)
-        self.head_.fit(self.features(X), np.asarray(y))
+        rows = self.features(X)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # `converged_` says it
+            self.head_.fit(rows, np.asarray(y))
+        self.converged_ = int(np.max(head.n_iter_)) < self.max_iter
         self.classes_ = self.head_.classes_
         return self
 

@@ -106,6 +106,11 @@ def test_mae_s_protocol_is_a_batch_norm_without_scale_and_no_penalty():
     np.testing.assert_allclose(probe.head_[0].transform(rows), normed, atol=1e-9)
     theirs = LogisticRegression(C=np.inf, max_iter=5000).fit(normed, labels)
     np.testing.assert_allclose(probe.predict_proba(rows), theirs.predict_proba(normed), atol=1e-6)
+    assert probe.converged_
+    parted = LinearProbe(None, protocol="mae", max_iter=3).fit(
+        rows, rows[:, 0] > 3
+    )  # a minimum at infinity: no warning
+    assert not parted.converged_
 
 
 @pytest.mark.parametrize("norm", [False, True])
