@@ -1,9 +1,9 @@
 """FSFM: A Generalizable Face Security Foundation Model. Wang et al. CVPR 2025. arXiv 2412.12032.
 
 MAE that hides one region whole and the others in proportion (CRFR-P), looks harder at that region, and asks that the masked
-view and a slow copy's whole view mean the same. Made for faces with a parser; any labels will do, and superpixels are the stand-in. Read
-beside wolo-wolo/FSFM-CVPR25: weights 0.007 and 0.1, a two-block decoder before the projector, negative cosine, momentum
-0.996 → 1. Its regions overlap and are cut to fit at the end; here each patch is of one region and quotas are exact.
+view and a slow copy's whole view mean the same. Made for faces with a parser; any labels will do, and superpixels are the
+stand-in. Read beside wolo-wolo/FSFM-CVPR25: weights 0.007 and 0.1, a two-block decoder before the projector, negative cosine,
+momentum 0.996 → 1. Its regions overlap and are cut to fit at the end; here each patch is of one region and quotas are exact.
 """
 
 from __future__ import annotations

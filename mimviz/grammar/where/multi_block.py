@@ -42,17 +42,24 @@ class MultiBlock:
         """The mask and its blocks one by one (B, count, N), which may overlap."""
         size = self._size(self.scale, self.aspect, grid, generator)
         around = grid.shape if self.context is None else self._size(self.context, (1.0, 1.0), grid, generator)
-        while True:
-            blocks = torch.stack([_placed(size, grid, generator) for _ in range(len(images) * self.count)])
-            blocks = blocks.reshape(len(images), self.count, grid.count)
-            seen = torch.stack([_placed(around, grid, generator).flatten() for _ in range(len(images))])
-            seen &= ~blocks.any(1)
-            if seen.any(1).all():  # else nothing is left to see: draw again
-                break
+        drawn = [self._one(size, around, grid, generator) for _ in range(len(images))]
+        blocks, seen = (torch.stack(each) for each in zip(*drawn, strict=True))
         noise = torch.rand(seen.shape, generator=generator).masked_fill(~seen, 2.0)
         kept = noise.argsort(1)[:, : int(seen.sum(1).min())]
         hidden = torch.ones_like(seen).scatter(1, kept, False)
         return Mask(hidden, blocks.any(1), grid.shape).to(images.device), blocks.to(images.device)
+
+    def _one(self, size, around, grid: Grid, generator: Generator | None) -> tuple[Tensor, Tensor]:
+        """The blocks of one picture (count, N) and what may be seen of it (N,), at least one patch."""
+        for _ in range(100):
+            blocks = torch.stack([_placed(size, grid, generator) for _ in range(self.count)]).flatten(1)
+            seen = _placed(around, grid, generator).flatten() & ~blocks.any(0)
+            if seen.any():
+                return blocks, seen
+        raise ValueError(
+            f"{self.count} blocks of {size[0]} x {size[1]} patches leave nothing to see of {grid.rows} x {grid.cols}: take "
+            "smaller ones, or a finer grid"
+        )
 
     @staticmethod
     def _size(scale, aspect, grid: Grid, generator: Generator | None) -> tuple[int, int]:
