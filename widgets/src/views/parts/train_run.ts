@@ -31,6 +31,7 @@ export class TrainRun {
   private readonly message = h("div", { class: "mv-train-message", role: "note" });
   private readonly chips = h("div", { class: "mv-train-chips", hidden: true });
   private told = 0;
+  private asked = 0; // the rate that was last sent, so that Enter and leaving the field send it once
 
   constructor(
     private readonly number: number,
@@ -40,6 +41,7 @@ export class TrainRun {
     listen(this.go, "click", () => this.said && this.said.state !== "finished" && ask({ do: this.said.state === "running" ? "pause" : "start", run: number }), signal);
     listen(this.stop, "click", () => this.said?.state === "running" && ask({ do: "stop", run: number }), signal);
     listen(this.rate, "change", () => this.apply(), signal);
+    listen(this.rate, "keydown", (event) => event.key === "Enter" && this.apply(), signal);
     this.root = h("section", { class: "mv-train-run", "data-run": number, "aria-label": `Run ${number + 1}` },
       h("div", { class: "mv-row" },
         h("div", { class: "mv-train-who" }, swatch(number), this.name, this.lamp),
@@ -50,6 +52,8 @@ export class TrainRun {
 
   private apply(): void {
     const value = Number(this.rate.value);
+    if (this.said && value > 0 && value === this.asked) return;
+    this.asked = value;
     if (this.said && value > 0 && value !== this.said.peak) this.ask({ do: "lr", run: this.number, value });
     else this.rate.value = String(this.said?.peak ?? "");
   }
@@ -71,6 +75,7 @@ export class TrainRun {
     if (!said.drives) this.go.title = "Opened without a model and batches, so it cannot train: Run.open(folder, model, batches)";
     this.stop.setAttribute("aria-disabled", String(said.state !== "running"));
     this.rate.disabled = !said.drives || said.state === "finished";
+    if (before?.peak !== said.peak) this.asked = 0;
     if (before?.peak !== said.peak && document.activeElement !== this.rate) this.rate.value = said.peak === null ? "" : String(Number(said.peak.toPrecision(4)));
     setText(this.now, said.rate === null ? "" : `now ${said.rate.toPrecision(2)}`);
     this.gauge.value = said.done / Math.max(1, said.steps);
