@@ -24,7 +24,7 @@ def absolute(guess: Rows, truth: Rows) -> Rows:
 
 @dataclass(frozen=True)
 class SmoothL1:
-    """(guess − truth)² / 2β where they are nearer than β, else |guess − truth| − β/2: data2vec's loss (section 3.3)."""
+    """(guess − truth)² / 2β where they are nearer than β, else |guess − truth| − β/2: data2vec's loss."""
 
     beta: float = 2.0
 

@@ -1,7 +1,7 @@
 """Teachers: encoders that are looked at and never trained. A slow copy of the student, or a frozen model.
 
 The copy is Mean Teacher's (Tarvainen and Valpola, NeurIPS 2017, arXiv 1703.01780), with the schedules of data2vec
-(arXiv 2202.03555, section 3.2: linear) and DINO (arXiv 2104.14294, section 3: cosine).
+(arXiv 2202.03555: linear) and DINO (arXiv 2104.14294: cosine).
 """
 
 from __future__ import annotations

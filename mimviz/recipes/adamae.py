@@ -1,8 +1,8 @@
-"""AdaMAE: Adaptive Masking for Efficient Spatiotemporal Learning with MAEs. Bandara, Patel, et al. CVPR 2023. arXiv 2211.09120.
+"""AdaMAE: Adaptive Masking for Efficient Spatiotemporal Learning with MAEs. Bandara et al. CVPR 2023. arXiv 2211.09120.
 
 A small network of one block gives each patch a probability to be seen; visible patches are drawn from it. Drawing has no gradient,
 so it learns as an agent does: −log p of the hidden patches times how badly they were reconstructed, hence what is hard to guess is
-shown more often (equation 2). Read beside wgcban/adamae: weight 1e-4, mean over hidden patches; there the tokens given to the
+shown more often. Read beside wgcban/adamae: weight 1e-4, mean over hidden patches; there the tokens given to the
 sampler carry its gradient back into the patch embedding, in the paper and here they do not. Pictures instead of clips.
 """
 

@@ -3,7 +3,7 @@
 MAE whose mask is drawn from filtered noise: red clumps, blue keeps apart, green makes blobs of one size, purple is what green
 leaves. No look at the picture, nothing to learn. Read beside carlosh93/ColorMAE: the strongest noise stays visible there, which
 for noise symmetric around zero is the same; the noise comes from a stored bank there and is drawn anew here. The widths of the
-filters are in patches and to be chosen; the paper prints none, and its bank is not read here.
+filters are in patches and to be chosen; those of the authors' bank are not known here.
 """
 
 from __future__ import annotations

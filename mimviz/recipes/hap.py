@@ -23,7 +23,7 @@ from .mae import mae
 
 
 def alignment(a: Float[Tensor, "B C"], b: Float[Tensor, "B C"], *, temperature: float = 0.2) -> Float[Tensor, ""]:
-    """2τ · InfoNCE(a → b) + 2τ · InfoNCE(b → a): row i of one belongs to row i of the other (equation 3)."""
+    """2τ · InfoNCE(a → b) + 2τ · InfoNCE(b → a): row i of one belongs to row i of the other."""
     a, b = F.normalize(a.float(), dim=1), F.normalize(b.float(), dim=1)
     own = torch.arange(len(a), device=a.device)
     ways = [F.cross_entropy(x @ y.detach().T / temperature, own) for x, y in ((a, b), (b, a))]

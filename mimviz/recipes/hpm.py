@@ -27,7 +27,7 @@ from .mae import mae
 def ranking(
     expected: Float[Tensor, "B N"], loss: Float[Tensor, "B N"], among: Bool[Tensor, "B N"]
 ) -> Float[Tensor, ""]:
-    """−log σ(eᵢ − eⱼ), mean over all pairs of one picture `among` which patch i was harder than j (equation 5)."""
+    """−log σ(eᵢ − eⱼ), mean over all pairs of one picture `among` which patch i was harder than j."""
     harder = (loss[:, :, None] > loss[:, None]) & among[:, :, None] & among[:, None]
     pairs = -F.logsigmoid(expected[:, :, None] - expected[:, None])
     return (pairs * harder).sum() / harder.sum().clamp_min(1)

@@ -2,8 +2,8 @@
 
 From one large block of the picture, predict what a slow copy of the encoder says in four others: features, never pixels. What may
 be seen and what is predicted are two facts here: patches outside both are hidden and not asked for. Read beside
-facebookresearch/ijepa: the predictor sees the context and one block at a time, targets are layer-normed, smooth L1 with β = 1,
-momentum 0.996 → 1. With a mask from outside, all that it predicts is one block.
+facebookresearch/ijepa: the predictor sees the context and one block at a time, targets are layer-normed, smooth L1 with β = 1
+(the paper writes squared), momentum 0.996 → 1. With a mask from outside, all that it predicts is one block.
 """
 
 from __future__ import annotations

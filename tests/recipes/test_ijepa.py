@@ -25,7 +25,7 @@ def test_hidden_and_predict_are_two_facts():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_blocks_are_rectangles_of_the_papers_size(seed):
-    mask, blocks = MultiBlock().draw(torch.zeros(3, 3, 1, 1), LARGE, torch.Generator().manual_seed(seed))
+    _, blocks = MultiBlock().draw(torch.zeros(3, 3, 1, 1), LARGE, torch.Generator().manual_seed(seed))
     areas = set()
     for block in blocks.reshape(-1, 14, 14):
         rows, cols = block.any(1), block.any(0)

@@ -1,4 +1,4 @@
-"""HOG: histograms of oriented gradients (Dalal and Triggs, CVPR 2005) as MaskFeat computes them (section 3.2, arXiv 2112.09133)."""
+"""HOG: histograms of oriented gradients (Dalal and Triggs, CVPR 2005) as MaskFeat computes them (CVPR 2022, arXiv 2112.09133)."""
 
 from __future__ import annotations
 

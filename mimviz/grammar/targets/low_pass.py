@@ -1,4 +1,4 @@
-"""LowPass: pixels without fine detail as the target (PixMIM, Liu et al., TMLR 2024, section 4.1, arXiv 2303.02416)."""
+"""LowPass: pixels without fine detail as the target (PixMIM, Liu et al., TMLR 2024, arXiv 2303.02416)."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class PredictedLoss:
 
 @dataclass(frozen=True)
 class Hardest:
-    """where(images, grid) → Mask: of the hidden patches a share α scores highest, the others are drawn from the rest (section 3.4).
+    """where(images, grid) → Mask: of the hidden patches a share α scores highest, the others are drawn from the rest.
 
     α goes from `start` to `end` in `steps` updates of the teacher, then stays: from easy to hard. At α = 0 the mask is MAE's.
     """

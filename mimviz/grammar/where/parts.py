@@ -1,4 +1,4 @@
-"""Parts: hide some parts of the object before anything else (HAP, Yuan et al., NeurIPS 2023, section 3.2, arXiv 2310.20695)."""
+"""Parts: hide some parts of the object before anything else (HAP, Yuan et al., NeurIPS 2023, arXiv 2310.20695)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ...core import Grid, Mask
 def average_distance(mask: Mask, grid: Grid) -> Tensor:
     """(B,): mean Euclidean distance in pixels from hidden pixels to the nearest visible one, 0 where nothing is hidden.
 
-    SimMIM's AvgDist (Xie et al., CVPR 2022, section 4.1.2 and figure 3, arXiv 2111.09886): 10 to 20 was good at 192 pixels.
+    SimMIM's AvgDist (Xie et al., CVPR 2022, figure 3, arXiv 2111.09886): 10 to 20 was good at 192 pixels.
     Infinite where everything is hidden.
     """
     p, found = grid.patch, []
@@ -43,7 +43,7 @@ class Spectrum:
 
 
 def spectrum(mask: Mask, *, bins: int = 8) -> Spectrum:
-    """The radially averaged periodogram of the masks (as ColorMAE looks at noise, ECCV 2024, figure 2, arXiv 2407.13036).
+    """The radially averaged periodogram of the masks (as ColorMAE looks at noise, ECCV 2024, arXiv 2407.13036).
 
     Masks without their mean; waves of more than 0.5 periods per patch, in the corners of the plane, count to the last bin.
     `weight` (bins,): how many waves are in a bin. The power of masks that hide all or nothing is 0.
