@@ -26,9 +26,11 @@ from .ropim import ropim
 from .simmim import simmim
 from .sit import sit
 from .spark import spark
+from .tips import tips
 from .umd import umd
 
 __all__ = [
-    "a2mim", "adamae", "attmask", "colormae", "context_encoder", "convmae", "crate_mae", "croco", "data2vec", "fsfm", "gmml", "hap", "hpm",
-    "ijepa", "mae", "mage", "maskfeat", "mff", "mixedae", "mto", "pixmim", "rmae", "ropim", "simmim", "sit", "spark", "umd",
+    "a2mim", "adamae", "attmask", "colormae", "context_encoder", "convmae", "crate_mae", "croco", "data2vec", "fsfm",
+    "gmml", "hap", "hpm", "ijepa", "mae", "mage", "maskfeat", "mff", "mixedae", "mto", "pixmim", "rmae", "ropim",
+    "simmim", "sit", "spark", "tips", "umd",
 ]  # fmt: skip

@@ -64,8 +64,8 @@ def test_a_stopped_run_goes_on_to_the_same_weights(folder, tmp_path, monkeypatch
 
 def test_a_conv_net_is_trained_and_found_again(folder, tmp_path):
     narrow = '{"layers": [1, 1, 1, 1], "channels": [8, 16, 24, 32]}'
-    words = "--recipe spark --encoder resnet18 --size 64 --batch 4 --device cpu --steps 2".split()
-    words += ["--encoder-options", narrow, "--recipe-options", '{"dim": 32}']
+    words = ["--recipe", "spark", "--encoder", "resnet18", "--size", "64", "--batch", "4", "--device", "cpu"]
+    words += ["--steps", "2", "--encoder-options", narrow, "--recipe-options", '{"dim": 32}']
     assert main(["train", str(folder), "-o", str(tmp_path / "run"), *words]) == 0
     model = mv.load_mim(tmp_path / "run" / "model.safetensors")
     assert model.encoder.anatomy.family == "ResNet" and model.grid == mv.Grid(2, 2, 32)

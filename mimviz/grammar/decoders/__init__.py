@@ -7,12 +7,13 @@ from .light import Light
 from .linear import Linear
 from .pointwise import Pointwise
 from .predictor import Predictor
+from .prototypes import Prototypes
 from .region import RegionDecoder
 from .transformer import Transformer
 from .white_box import WhiteBox
 from .whole import Whole
 
 __all__ = [
-    "ChannelWise", "Coder", "Cross", "Light", "Linear", "Pointwise", "Predictor", "RegionDecoder", "Transformer", "WhiteBox",
-    "Whole",
+    "ChannelWise", "Coder", "Cross", "Light", "Linear", "Pointwise", "Predictor", "Prototypes", "RegionDecoder",
+    "Transformer", "WhiteBox", "Whole",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ A word that knows how its rows look has `draw(rows, *, like=None) → (B, H, W, 
 and columns; `like` are rows that set the colours of both where these are fitted (a PCA), so that guess and truth can be compared.
 """
 
+from .assignments import Assignments
 from .codes import Codes
 from .features import Features
 from .hog import HOG
@@ -11,4 +12,4 @@ from .low_pass import LowPass
 from .pixels import Pixels
 from .region_maps import RegionMaps
 
-__all__ = ["Codes", "Features", "HOG", "LowPass", "Pixels", "RegionMaps"]
+__all__ = ["Assignments", "Codes", "Features", "HOG", "LowPass", "Pixels", "RegionMaps"]
