@@ -31,15 +31,6 @@ def name_of(model: nn.Module, index: int) -> str:
     return str(getattr(model, "name", "") or config.get("architecture") or f"{type(model).__name__} {index + 1}")
 
 
-def label_of(method: Any) -> str:
-    """What to call a lens: its class where its parameters are the defaults, else with what differs."""
-    if isinstance(method, str):
-        return method
-    if isinstance(method, type):
-        return method.__name__
-    return type(method).__name__ if method == type(method)() else repr(method)
-
-
 def lens_of(method: Any) -> Any:
     """A lens, from its name or class or itself; ValueError for a name that there is not."""
     if isinstance(method, str):

@@ -8,12 +8,12 @@ from typing import Any
 
 import traitlets as t
 
-from .. import judges, lenses
+from .. import judges
 from ..core.words import label
 from ..judges import Board, Summary, removal
 from .board_film import Film, asked_class, film
 from .engine import Answer, Turn
-from .given import many, vit_of
+from .given import lens_of, many, vit_of
 from .live import LiveWidget
 from .reconstruction import problem
 
@@ -73,7 +73,7 @@ class JudgeBoard(LiveWidget, bundle="judge_board"):
         **options: Any,
     ):
         named = _defaults() if judges is None else {label(each): _judge(each) for each in many(judges)}
-        words = {label(each): _lens(each) for each in many(methods)}
+        words = {label(each): lens_of(each) for each in many(methods)}
         self.board = Board(
             vit_of(model), many(pictures), methods=words, judges=named, targets=targets, folder=folder, seed=seed
         )
@@ -255,14 +255,6 @@ def _judge(given: Any) -> Any:
         if given not in judges.__all__:
             raise ValueError(f"judges names {given!r}, but there are {', '.join(judges.__all__)}")
         given = getattr(judges, given)
-    return given() if isinstance(given, type) else given
-
-
-def _lens(given: Any) -> Any:
-    if isinstance(given, str):
-        if given not in lenses.__all__:
-            raise ValueError(f"methods names {given!r}, but there are {', '.join(lenses.__all__)}")
-        given = getattr(lenses, given)
     return given() if isinstance(given, type) else given
 
 

@@ -9,10 +9,11 @@ import traitlets as t
 
 from .. import lenses
 from ..core import Heatmap, describe
+from ..core.words import label
 from ..data import image
 from ..vit import Scene, anatomy, class_index, class_names
 from .engine import Answer
-from .given import label_of, lens_of, many, name_of, vit_of
+from .given import lens_of, many, name_of, vit_of
 from .live import LiveWidget
 from .reconstruction import problem
 from .survey import News, Survey, Task
@@ -65,7 +66,7 @@ class SaliencyComparer(LiveWidget, bundle="saliency_comparer"):
     ):
         self._models = [vit_of(each) for each in many(model)]
         self._pictures = [image(each) for each in many(picture)]
-        given = {label_of(each): lens_of(each) for each in many(methods)}
+        given = {label(each): lens_of(each) for each in many(methods)}
         self._lenses: dict[str, Any] = {name: getattr(lenses, name)() for name in lenses.__all__} | given
         self._scenes: dict[tuple[int, int, int], Scene] = {}
         self._tasks: dict[str, Task] = {}
