@@ -4,17 +4,22 @@ from ._attribute import attribute as attribute
 from ._attribute import to_quantus as to_quantus
 from ._bcosify import BCosTuning as BCosTuning
 from ._bcosify import bcosify as bcosify
+from ._comet import CometLearner as CometLearner
+from ._diff_mask import DiffMaskLearner as DiffMaskLearner
+from ._ltx import LTXLearner as LTXLearner
 from ._tap import tap as tap
 from .ablation_cam import AblationCAM
 from .attention import Attention
 from .bcos import BCos
 from .blur_ig import BlurIG
 from .chefer import Chefer
+from .comet import COMET
 from .convit import Gates as Gates
 from .decompose import Decompose as Decompose
 from .decompose import DirectEffect
 from .deconvolution import Deconvolution
 from .deeplift import DeepLIFT
+from .diff_mask import DiffMask
 from .distance import MeanAttentionDistance
 from .eigen_cam import EigenCAM
 from .entropy import Entropy
@@ -32,6 +37,7 @@ from .integrated_gradients import IntegratedGradients
 from .layer_cam import LayerCAM
 from .legrad import LeGrad
 from .lrp import LRP
+from .ltx import LTX
 from .norm_grad import NormGrad
 from .occlusion import Occlusion
 from .offset_heads import OffsetHeads as OffsetHeads
@@ -61,6 +67,7 @@ __all__ = [
     "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution", "GradCAM", "GradCAMPlusPlus",
     "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM", "RISE", "GuidedIG", "BlurIG", "XRAI", "FullGrad", "NormGrad",
     "RegionalMultiScale", "LRP", "SalientRelevance", "WaveletX", "ShearletX", "BCos",
+    "LTX", "DiffMask", "COMET",
 ]  # fmt: skip
 
 DIAGNOSTICS = [

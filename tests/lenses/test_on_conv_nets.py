@@ -17,7 +17,7 @@ ELSEWHERE: dict[str, str] = {
     "FullGrad": "every layer is scaled to 0..1, so that layers of faint noise count as much as the one that carries red",
     "Deconvolution": "its backward pass never asks which gates were open; max pooling alone tells it where, not enough here",
 }
-OF_ATTENTION = {"_tokens", "_residual"}  # modules that only lenses of a ViT's tokens import
+OF_ATTENTION = {"_tokens", "_residual", "_diff_mask"}  # modules that only lenses of a ViT's tokens import
 
 
 def reads_attention(name: str) -> bool:
