@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def show_survey(survey: Survey, *, rows: int = 10, columns: int = 8) -> Figure:
     for kind, groups in (("equal", survey.exact), ("nearly\nequal", survey.near)):
         shown += [(kind, group) for group in groups[:2]]
     height, width = data.images.shape[2:]
-    figure = Figure(figsize=(0.9 * columns + 1.4, 0.9 * len(shown) * height / width + 0.5), layout="constrained")
+    figure = plt.figure(figsize=(0.9 * columns + 1.4, 0.9 * len(shown) * height / width + 0.5), layout="constrained")
     axes = figure.subplots(len(shown), columns, squeeze=False)
     for axis in axes.flat:
         axis.set_xticks([])
@@ -35,4 +36,5 @@ def show_survey(survey: Survey, *, rows: int = 10, columns: int = 8) -> Figure:
             axis.imshow(data.images[index].permute(1, 2, 0).numpy())
     left = f"; {len(data.classes) - rows} more classes" if len(data.classes) > rows else ""
     figure.suptitle(f"{data!r}{left}", fontsize=9, x=0.01, ha="left")
+    plt.close(figure)  # or a notebook would show it twice
     return figure
