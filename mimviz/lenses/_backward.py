@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..vit import Scene
-from ._residual import halves, writing
+from ._residual import alike, halves, writing
 
 
 @torch.no_grad()
@@ -23,7 +23,7 @@ def by_mixed(scene: Scene, layer: int, grad: Tensor) -> Tensor:
     weights, _ = writing(scene, layer)  # (heads, d, C)
     through = before + by_attention
     some = slice(None, None, max(1, through.shape[1] // 8))  # what holds for a few tokens holds for all
-    if not torch.allclose(_mlp(block, through[:, some]), by_mlp[:, some], rtol=1e-3, atol=1e-4):
+    if not alike(_mlp(block, through[:, some]), by_mlp[:, some]):
         raise TypeError(f"{type(block).__name__} adds more than attention and one MLP")
     grad = (grad / through.shape[1])[:, None]  # (B, 1, C)
     return (grad + _by_mlp(block, through, grad)) @ weights.flatten(0, 1).T

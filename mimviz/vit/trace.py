@@ -113,7 +113,8 @@ class Trace:
             raise IndexError(
                 f"rows {int(ids.min())}..{int(ids.max())} are asked for, but layer {layer} has {count}: 0..{count - 1}"
             )
-        return found.mixing.weights(ids % count, heads)
+        whole = self.kept.get(("attention", _index(layer, len(self.layers))))
+        return found.mixing.weights(ids % count, heads) if whole is None else whole[:, heads][:, :, ids % count]
 
     def maps(self, layer: int) -> Tensor:
         """(B, C, rows, cols): what block `layer` (also negative) made of the patches, or the feature map of a conv net's block."""

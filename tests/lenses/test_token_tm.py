@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from mimviz.lenses import Chefer, TokenTM
+from mimviz.lenses import Chefer, Rollout, TokenTM
 
 from .small import small_scene, small_vit
+from .two_objects import areas
 
 OFF = {"lengths": False, "directions": False, "mlp": False, "start": False}
 
@@ -62,3 +63,9 @@ def test_a_block_without_a_norm_in_front_is_refused():
     scene = small_scene(name="vit_relpos_medium_patch16_rpn_224")
     with pytest.raises(TypeError, match="does not read norm1"):
         TokenTM()(scene)
+
+
+def test_of_two_objects_deletion_finds_the_one_that_is_asked_for():
+    """Rollout knows no class. Where a picture shows one object alone it is the better of the two: 0.03 beside 0.18 on `trained_toy`."""
+    found, chance = areas(TokenTM(), Rollout())
+    assert found[TokenTM()] < 0.85 * found[Rollout()] < 0.85 * chance, "so with all of three seeds that were tried"

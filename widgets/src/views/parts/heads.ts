@@ -125,7 +125,7 @@ export class Heads {
       const contour = row ? massSet(row.patches, look.mass) : [];
       panel.mark({
         grid: shape, mask: this.hidden(shape), strong: true, ring: local(this.ring), brush: [],
-        contour: contour.length ? contour : undefined, query: local(query), out: out.map((patch) => local(patch)!),
+        contour: contour.length ? contour : undefined, query: shape.pool ? null : local(query), out: out.map((patch) => local(patch)!),
       });
       panel.say(known ? this.say(row, shape, local(this.ring), session.stacks[side]?.front ?? []) : "");
     }
