@@ -57,6 +57,7 @@ from .token_norm import TokenNorm
 from .token_tm import TokenTM
 from .unip import AttentionPatterns as AttentionPatterns
 from .var import VAR as VAR
+from .visual_summaries import CrispMask
 from .wavelet_x import WaveletX
 from .xrai import XRAI
 
@@ -67,7 +68,7 @@ __all__ = [
     "DeepLIFT", "Occlusion", "FeatureAblation", "GuidedBackprop", "Deconvolution", "GradCAM", "GradCAMPlusPlus",
     "LayerCAM", "ScoreCAM", "AblationCAM", "EigenCAM", "RISE", "GuidedIG", "BlurIG", "XRAI", "FullGrad", "NormGrad",
     "RegionalMultiScale", "LRP", "SalientRelevance", "WaveletX", "ShearletX", "BCos",
-    "LTX", "DiffMask", "COMET",
+    "LTX", "DiffMask", "COMET", "CrispMask",
 ]  # fmt: skip
 
 DIAGNOSTICS = [
