@@ -131,6 +131,13 @@ class MaskedModel(nn.Module):
 
     # --- inside ---
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Also a word with weights may give way to one without, which torch refuses for its submodules."""
+        modules = self.__dict__.get("_modules", {})
+        if name in modules and not isinstance(value, nn.Module):
+            del modules[name]
+        super().__setattr__(name, value)
+
     def _mask(self, images: Tensor, mask: Mask | None) -> Mask:
         if mask is not None and not isinstance(mask, Mask):
             raise TypeError(

@@ -46,7 +46,7 @@ export class LabForm {
     const put = (value: unknown) => this.changed(control, value);
     if (control.kind === "number") {
       const { root, show } = slider(control.name, label, label, control, signal, put);
-      root.classList.add("mv-short");
+      if (control.step >= 1 && control.max < 100) root.classList.add("mv-short");
       show(Number(control.value));
       return { root, show: (value) => show(Number(Number(value).toFixed(4))) };
     }
