@@ -34,8 +34,10 @@ def write(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]
     except BaseException as err:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+        kept = "the file before it is as it was" if path.exists() else "nothing was kept"
         if isinstance(err, SafetensorError):
-            raise OSError(f"{path} could not be written: {err}") from err
+            raise OSError(f"{path} could not be written ({err}): {kept}") from err
+        err.add_note(f"{path} could not be written: {kept}")
         raise
 
 

@@ -1,3 +1,4 @@
+import errno
 import math
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 
 import mimviz as mv
 from mimviz.data import Batches
+from mimviz.train import checkpoint
 from mimviz.train.schedule import cosine
 
 HALF = (0.5, 0.5, 0.5)
@@ -111,6 +113,26 @@ def test_an_interrupt_inside_a_step_keeps_the_checkpoint_before_it(tmp_path):
     again = model(seed=5)
     assert [s.loss for s in mv.fit(again, batches(), steps=6, checkpoint=file, every=2)] == losses[2:]
     assert torch.equal(weights(again), weights(whole))
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_and_says_so(tmp_path, monkeypatch):
+    file, plain, calls = tmp_path / "run.safetensors", checkpoint.save_file, iter(range(9))
+
+    def full(tensors, path, metadata):
+        if next(calls):
+            path.write_bytes(b"half a file")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        plain(tensors, path, metadata=metadata)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        list(mv.fit(model(), batches(), steps=6, checkpoint=file, every=2))
+    assert raised.value.__notes__[0].endswith("could not be written: the file before it is as it was")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.safetensors"]
+    monkeypatch.undo()
+    whole, again = model(), model(seed=5)
+    losses = [s.loss for s in mv.fit(whole, batches(), steps=6)]
+    assert [s.loss for s in mv.fit(again, batches(), steps=6, checkpoint=file, every=2)] == losses[2:]
 
 
 def _interrupt_at(m, call):

@@ -1,5 +1,6 @@
 /** One run: its state, its buttons, its learning rate, and what the guard rails say. */
 import { listen } from "../../kit/lifetime";
+import { brief } from "../../kit/norms";
 import { type RunSaid, progressOf } from "../../kit/training";
 import { h, setText } from "./dom";
 import { field } from "./fields";
@@ -77,7 +78,7 @@ export class TrainRun {
     this.rate.disabled = !said.drives || said.state === "finished";
     if (before?.peak !== said.peak) this.asked = 0;
     if (before?.peak !== said.peak && document.activeElement !== this.rate) this.rate.value = said.peak === null ? "" : String(Number(said.peak.toPrecision(4)));
-    setText(this.now, said.rate === null ? "" : `now ${said.rate.toPrecision(2)}`);
+    setText(this.now, said.rate === null ? "" : `now ${brief(said.rate)}`);
     this.gauge.value = said.done / Math.max(1, said.steps);
     this.gauge.setAttribute("aria-label", `${said.done} of ${said.steps} steps`);
     const facts = progressOf(said).join("  ·  ");
