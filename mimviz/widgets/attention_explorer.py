@@ -45,8 +45,7 @@ class AttentionExplorer(LiveWidget, bundle="attention_explorer"):
     Attention is recomputed from q and k of the very pass. While the pointer moves, the browser shows rows of a layer that came as
     one byte for each patch, off by at most 0.4 % of the row's range; the row of the query that is kept is unrounded.
     Layers of more than 2 MiB come row by row. In Python at most three passes are kept (untouched, the newest edit, the one before);
-    whole maps are made for one layer at a time, and only for those that are sent or edited; of a masked model they are kept, up to
-    256 MiB a pass.
+    whole maps are made for layers that are sent or edited; of a masked model they are kept, up to 256 MiB a pass.
     """
 
     title = t.Unicode("Attention").tag(sync=True)
