@@ -8,6 +8,8 @@ data2vec's, so that it runs with an encoder alone: with random masks instead, th
 
 from __future__ import annotations
 
+from torch import nn
+
 from ..grammar import MaskedModel
 from ..grammar.where import Attended, Attention
 from ..grammar.where.attended import Mode
@@ -26,9 +28,10 @@ def attmask(
     momentum=0.996,
     end=1.0,
     steps=1000,
+    teacher: nn.Module | None = None,
 ) -> MaskedModel:
     """mode: "high", "low" or "hint". show, top: of "hint", shares of all patches. layer: whose attention; others: data2vec's."""
-    model = data2vec(encoder, momentum=momentum, end=end, steps=steps)
+    model = data2vec(encoder, momentum=momentum, end=end, steps=steps, teacher=teacher)
     assert model.teacher is not None
     model.where = Attended(Attention(model.teacher, layer), ratio, mode, show, top)
     model.name = "attmask"

@@ -8,7 +8,9 @@ two. Here the loss is the mean over channels (there a sum over √channels), and
 
 from __future__ import annotations
 
-from ..grammar import EMA, MaskedModel
+from torch import nn
+
+from ..grammar import EMA, Frozen, MaskedModel
 from ..grammar.decoders import Linear
 from ..grammar.how import MaskToken
 from ..grammar.losses import SmoothL1
@@ -17,17 +19,30 @@ from ..grammar.where import Blocks
 from ..vit import Encoder
 
 
-def data2vec(encoder: Encoder, *, ratio=0.6, top=6, beta=2.0, momentum=0.9998, end=None, steps=1000) -> MaskedModel:
+def data2vec(
+    encoder: Encoder,
+    *,
+    ratio=0.6,
+    top=6,
+    beta=2.0,
+    momentum=0.9998,
+    end=None,
+    steps=1000,
+    teacher: nn.Module | None = None,
+) -> MaskedModel:
     """top: how many of the last blocks are averaged, all where there are fewer.
 
-    momentum: of the teacher; it goes to `end` in `steps` steps, where `end` is given.
+    momentum: of the teacher; it goes to `end` in `steps` steps, where `end` is given. teacher: a timm model or
+    Encoder that is asked in place of the slow copy and stays as it is, e.g. `mv.load_vit("tiny-classifier")`.
     """
-    teacher = EMA(encoder, momentum=momentum, end=end, steps=steps)
-    target = Features(teacher, top=min(top, len(encoder.anatomy.blocks)), each="layer", whole="none")
+    slow = (
+        EMA(encoder, momentum=momentum, end=end, steps=steps) if teacher is None else Frozen(teacher, student=encoder)
+    )
+    target = Features(slow, top=min(top, len(slow.encoder.anatomy.blocks)), each="layer", whole="none")
     decoder = Linear(encoder.width, target.width, prefix=encoder.prefix)
     how = MaskToken(encoder.content_width)
     where = Blocks(ratio, smallest=min(16, max(encoder.grid.count // 12, 1)))
     return MaskedModel(
-        encoder, where=where, how=how, target=target, decoder=decoder, loss=SmoothL1(beta), teacher=teacher,
+        encoder, where=where, how=how, target=target, decoder=decoder, loss=SmoothL1(beta), teacher=slow,
         name="data2vec",
     )  # fmt: skip

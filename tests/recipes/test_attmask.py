@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import mimviz as mv
 from mimviz import recipes
 from mimviz.core import Mask
 from mimviz.grammar.where import Attended, Highest
@@ -73,3 +74,20 @@ def test_the_mask_follows_the_teacher():
 def test_wishes_that_cannot_be(wrong, message):
     with pytest.raises(ValueError, match=message):
         recipes.attmask(encoder("attmask"), **wrong)
+
+
+@pytest.mark.parametrize("name", ["data2vec", "attmask"])
+def test_a_frozen_model_can_be_the_teacher(name):
+    """The bundled classifier: its features are the target, its attention the mask, and training leaves it alone."""
+    classifier = mv.load_vit("tiny-classifier")
+    torch.manual_seed(0)
+    model = getattr(recipes, name)(encoder(name), teacher=classifier)
+    before = [p.clone() for p in model.teacher.parameters()]
+    losses = [step.loss for step in mv.fit(model, [smooth(2)], steps=25, lr=3e-3, warmup=0)]
+    assert losses[-1] < 0.8 * losses[0] and model.target.width == classifier.embed_dim
+    assert all(torch.equal(a, b) for a, b in zip(before, model.teacher.parameters(), strict=True))
+    assert all(p.requires_grad for p in classifier.parameters())
+    if name == "attmask":
+        seen = model.teacher.attention(smooth(2)).mean(1)
+        hidden = model(smooth(2)).mask.hidden
+        assert (seen[hidden].reshape(2, -1).amin(1) >= seen[~hidden].reshape(2, -1).amax(1)).all()
