@@ -14,6 +14,7 @@ from .gmml import gmml
 from .hap import hap
 from .hpm import hpm
 from .ijepa import ijepa
+from .itpn import itpn
 from .mae import mae
 from .mage import mage
 from .maskfeat import maskfeat
@@ -31,6 +32,6 @@ from .umd import umd
 
 __all__ = [
     "a2mim", "adamae", "attmask", "colormae", "context_encoder", "convmae", "crate_mae", "croco", "data2vec", "fsfm",
-    "gmml", "hap", "hpm", "ijepa", "mae", "mage", "maskfeat", "mff", "mixedae", "mto", "pixmim", "rmae", "ropim",
+    "gmml", "hap", "hpm", "ijepa", "itpn", "mae", "mage", "maskfeat", "mff", "mixedae", "mto", "pixmim", "rmae", "ropim",
     "simmim", "sit", "spark", "tips", "umd",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ GRID = mv.Grid(4, 4, 8)
 SMALL: dict[str, dict] = {
     "mae": {"dim": 32, "depth": 1},
     "spark": {"dim": 32},
+    "itpn": {"width": 32, "dim": 32, "depth": 1},
     "tips": {"prototypes": 16, "hidden": 32, "crops": 2, "momentum": 1.0},  # one that moves keeps the loss up
     "mage": {"dim": 32, "depth": 1, "count": 16, "smoothing": 0.0},  # smoothing keeps a loss from falling to 0
     "umd": {"dim": 32, "depth": 1},
@@ -61,7 +62,11 @@ EXCEPT: dict[str, dict[str, str]] = {
 
 VIT = ("vit_tiny_patch16_224", {"patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3})
 RESNET = ("resnet18", {"layers": (1, 1, 1, 1), "channels": (8, 16, 24, 32), "output_stride": 8})
+UNIT = {"q_pool": 2, "mask_unit_size": (4, 4), "mask_unit_attn": (True, True, False)}
+STEM = {"patch_kernel": (3, 3), "patch_stride": (2, 2), "patch_padding": (1, 1)}
+HIERA = ("hiera_tiny_224", {"embed_dim": 24, "num_heads": 1, "stages": (1, 1, 1), **UNIT, **STEM})
 ENCODERS: dict[str, tuple[str, dict]] = {
+    "itpn": HIERA,
     "context_encoder": RESNET,
     "spark": RESNET,
 }

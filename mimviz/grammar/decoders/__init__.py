@@ -5,6 +5,7 @@ from .coder import Coder
 from .cross import Cross
 from .light import Light
 from .linear import Linear
+from .neck import Gather, Neck
 from .pointwise import Pointwise
 from .predictor import Predictor
 from .prototypes import Prototypes
@@ -14,6 +15,6 @@ from .white_box import WhiteBox
 from .whole import Whole
 
 __all__ = [
-    "ChannelWise", "Coder", "Cross", "Light", "Linear", "Pointwise", "Predictor", "Prototypes", "RegionDecoder",
+    "ChannelWise", "Coder", "Cross", "Gather", "Light", "Linear", "Neck", "Pointwise", "Predictor", "Prototypes", "RegionDecoder",
     "Transformer", "WhiteBox", "Whole",
 ]  # fmt: skip
