@@ -40,6 +40,7 @@ def test_a_number_opens_the_film_and_the_step_moves_both(notebook, shown, screen
     shown.locator("[data-cell^='Rollout|Deletion']").click()
     shown.locator(".mv-judge-heading", has_text="Rollout judged by Deletion(steps=8): ").wait_for()
     panels = shown.locator(".mv-judge-film .mv-value")
+    panels.nth(2).filter(has_text="gone").wait_for()
     slider = shown.get_by_label("Step of the removal", exact=True)
     slider.focus()
     slider.press("Home")
@@ -61,6 +62,7 @@ def test_a_number_opens_the_film_and_the_step_moves_both(notebook, shown, screen
 
 def test_sorting_and_export(notebook, shown):
     shown.locator("[data-cell='head Sufficiency']").click()
+    shown.locator("[aria-sort=ascending]").wait_for()
     first = shown.locator(".mv-judge-table tbody th").first.inner_text()
     best = notebook.ask("print(min((s.mean, m) for (m, j), s in board.table().items() if j == 'Sufficiency')[1])")
     assert first.startswith(best)

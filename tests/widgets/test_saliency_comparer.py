@@ -76,7 +76,7 @@ def test_the_maps_are_those_of_the_lenses(compare, photo):
     model = vit()
     comparer = compare(model, methods=["Gradient", lenses.Rollout, lenses.Occlusion(window=2)], target="kind 3")
     comparer.wait()
-    assert comparer.chosen == ["Gradient", "Rollout", repr(lenses.Occlusion(window=2))]
+    assert comparer.chosen == ["Gradient", "Rollout", "Occlusion(window=2)"]
     for lens, heat in zip((lenses.Gradient(), lenses.Rollout(), lenses.Occlusion(window=2)), comparer.maps.values(), strict=True):
         expected = lens(Scene(model, photo, target=3))
         assert torch.equal(heat.values, expected.values) and heat.signed == expected.signed
