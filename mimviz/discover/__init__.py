@@ -12,10 +12,12 @@ from .similarity import NeighbourSimilarity, Similarity
 from .sinder import DefectDirections, Defects
 from .sinder_repair import Repair, RepairStep
 from .tokencut import TokenCut
+from .visual_summaries import Region, VisualSummaries
 
 __all__ = [
     "LOST", "TokenCut", "Segment", "PCA", "Components", "Similarity", "NeighbourSimilarity",
     "Outliers", "NormModes", "MassiveChannels", "Channel", "RegisterNeurons",
+    "VisualSummaries", "Region",
     "PositionProbe", "PixelProbe", "ClassProbe", "Probed",
     "DefectDirections", "Defects", "Repair", "RepairStep",
 ]  # fmt: skip

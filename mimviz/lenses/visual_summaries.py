@@ -1,7 +1,8 @@
 """Understanding Deep Architectures by Visual Summaries. Carletti et al. BMVC 2018. arXiv 1801.09103.
 
 The mask that, taken out of the picture, kills the probability: as small as possible (λ1), smooth (λ2, Fong and Vedaldi, ICCV
-2017), and crisp, as m(1 − m) (λ3) drives every cell to one of its ends: the paper's first half. The paper's weights are not to be
+2017), and crisp, as m(1 − m) (λ3) drives every cell to one of its ends: the paper's first half, of which
+`discover.VisualSummaries` groups the regions over pictures. The paper's weights are not to be
 had; these are ours. Cells are squares with sharp edges, so that no rest of a mark stays at them.
 """
 
@@ -71,6 +72,12 @@ class CrispMask:
 
         for _, _, gone in probe(ask):
             yield probe.partial(gone.float(), self)
+
+    @torch.no_grad()
+    def falls(self, scene: Scene, gone: Tensor) -> Tensor:
+        """(B,): the share of the probability that goes where `gone` (B, rows, cols) is taken away."""
+        left = probability(scene, without(scene, gone, blank(scene, self.away)))
+        return 1 - left / probability(scene, scene.images)
 
     def penalty(self, gone: Tensor, *, crisp: float) -> Tensor:
         """(B, rows, cols) → (B,): what the mask costs, whatever the model says."""
