@@ -156,6 +156,26 @@ def test_two_models_and_the_decoder_of_a_masked_one(notebook, screenshots):
     assert len(explorer.brightness()) == 64
 
 
+def test_an_attention_pooling_is_one_more_layer(notebook, screenshots):
+    explorer = Shown(
+        notebook,
+        "mv.AttentionExplorer(timm.create_model('vit_base_patch16_siglip_224', pretrained=False, img_size=64, patch_size=8, "
+        "embed_dim=48, depth=3, num_heads=3, num_classes=5).eval(), photo)",
+    )
+    assert explorer.root.locator(".mv-layer").inner_text() == "Attention pooling · from its learnt query"
+    before = explorer.brightness()
+    explorer.root.locator(".mv-heat .mv-toggle").nth(1).click()
+    explorer.page.wait_for_function(
+        "root => root.textContent.includes('1 head knocked out')", arg=explorer.root.element_handle()
+    )
+    explorer.state("exact")
+    assert notebook.ask("print(explorer.data()['models'][0]['attention'][1].any())") == "False"
+    explorer.root.screenshot(path=screenshots / "explorer-pooling.png")
+    explorer.point(1, 1)
+    near = np.abs(np.subtract(explorer.brightness(), before)) <= 8  # the sheet's one byte for each patch, coloured
+    assert near.all(), "whichever patch is under the pointer, the learnt query looks"
+
+
 def test_files_reach_the_person(notebook):
     explorer = Shown(notebook)
     for name in ("npz", "svg", "png"):
