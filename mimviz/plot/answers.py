@@ -20,7 +20,8 @@ NAMED = 40  # classes whose names fit on an axis
 def show_answers(after: Answers, *, before: Answers | None = None) -> go.Figure:
     """The confusion matrix of `after`, rows sum to 1, and the accuracy of every class, beside `before` where it is given."""
     figure = make_subplots(1, 2, column_widths=[0.55, 0.45], subplot_titles=("taken for …", "accuracy of each class"))
-    figure.add_trace(_matrix(after), 1, 1)
+    inside = max(200, min(18 * len(after.dataset.classes), 720))  # pixels of the height that the axes take
+    figure.add_trace(_matrix(after, inside), 1, 1)
     for given, colour in ((before, "#b0b0b0"), (after, "#1f77b4")):
         if given is not None:
             figure.add_trace(_bars(given, colour), 1, 2)
@@ -34,10 +35,10 @@ def show_answers(after: Answers, *, before: Answers | None = None) -> go.Figure:
     told = f"{after.name} {after.accuracy:.1%}" + (
         f", {before.name} {before.accuracy:.1%}" if before is not None else ""
     )
+    figure.update_layout(title=f"right: {told}", height=inside + 220, barmode="group", template="plotly_white")
     figure.update_layout(
-        title=f"right: {told}", height=max(340, min(18 * count, 720) + 160), barmode="group", template="plotly_white"
+        legend={"orientation": "h", "x": 0.6, "y": -60 / inside}, margin={"l": 60, "r": 20, "t": 80, "b": 140}
     )
-    figure.update_layout(legend={"orientation": "h", "y": -0.15}, margin={"l": 60, "r": 20, "t": 80, "b": 60})
     return figure
 
 
@@ -61,13 +62,15 @@ def show_hardest(answers: Answers, *, count: int = 12, columns: int = 6) -> go.F
     )
 
 
-def _matrix(answers: Answers) -> go.Heatmap:
+def _matrix(answers: Answers, inside: int) -> go.Heatmap:
     table, names = answers.confusion, answers.dataset.classes
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     told = "%{y} taken for %{x}: %{customdata} pictures, %{z:.0%}<extra></extra>"
     return go.Heatmap(
         z=shares, x=names, y=names, customdata=table, hovertemplate=told, colorscale="Viridis", zmin=0, zmax=1,
-        colorbar={"x": 0.5, "thickness": 10, "tickformat": ".0%"},
+        colorbar={
+            "orientation": "h", "x": 0.27, "y": -75 / inside, "yanchor": "top", "len": 0.5, "thickness": 8, "tickformat": ".0%",
+        },
     )  # fmt: skip
 
 

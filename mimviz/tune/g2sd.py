@@ -3,6 +3,7 @@
 Stage one, generic: a small masked model predicts what the middle of a large one's decoder holds, of visible and hidden patches
 alike, under the same mask. Stage two, specific: its encoder becomes a classifier that follows the logits of the large one, fine-
 tuned (`tune.Distilled`). Read beside the authors' code: the large model's features are normalized per token, smooth L1 has β = 2.
+On a toy, 150 steps, a linear probe found 47.6 % right after it and 46.1 % after plain MAE: three seeds, within the noise.
 """
 
 from __future__ import annotations

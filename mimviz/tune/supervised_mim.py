@@ -3,7 +3,8 @@
 One encoder, two tasks: it names the whole picture, and a shallow decoder on top of it predicts discrete tokens of the patches that
 were hidden from it. The decoder is dropped afterwards, so nothing is added to what is used. The paper's tokens are a VQGAN's; here
 they are the nearest of a few typical patches (k-means), which need no download. With weight 0 the run is the plain supervised one,
-bit for bit (tests/tune/test_supervised_mim.py).
+bit for bit (tests/tune/test_supervised_mim.py). On a toy of 24 pictures and 120 steps the paper's gain in kNN accuracy was not
+to be seen: 37.4 % without the masked task, 36.7 % with it, three seeds.
 """
 
 from __future__ import annotations

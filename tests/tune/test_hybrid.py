@@ -103,6 +103,29 @@ def test_teachers_stay_and_the_student_learns():
     assert is_frozen(before[0], model.relating) and is_frozen(before[1], model.featuring)
 
 
+def head_distance(vit, layer):
+    """Mean cosine distance between the maps of two heads."""
+    maps = mv.Scene(vit, IMAGES).trace.attention[layer].flatten(2)
+    unit = F.normalize(maps, dim=-1)
+    return float(1 - (unit[:, 0] * unit[:, 1]).sum(-1).mean())
+
+
+def test_relations_keep_heads_apart_where_the_teacher_s_are():
+    """Beside a student of features alone; the teacher's heads look at different places. Mean of three seeds."""
+    teacher = masked(1, **DEEP)
+    torch.nn.init.normal_(teacher.encoder.vit.blocks[2].attn.qkv.weight, std=0.5)
+    apart = {}
+    for weight in (0.0, 1.0):
+        found = []
+        for seed in range(3):
+            student = masked(seed, **DEEP).encoder
+            model = HybridDistill(student, teacher, plain(2), weights=(weight, 1.0))
+            list(mv.fit(model, batches(), steps=60, lr=3e-3))
+            found.append(head_distance(student.vit, 2))
+        apart[weight] = sum(found) / 3
+    assert apart[1.0] > 1.3 * apart[0.0]  # 0.158 and 0.085 when this was written
+
+
 def test_bad_inputs():
     with pytest.raises(ValueError, match="the student's grid"):
         HybridDistill(masked().encoder, masked(img_size=32), plain())
