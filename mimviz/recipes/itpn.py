@@ -4,8 +4,8 @@ Backbone and feature pyramid are trained together, so that both are there for de
 through a hierarchical ViT and a pyramid, all levels join for an MAE decoder, and each level predicts what a teacher sees in the
 whole picture at its own scale (masked feature modelling). Takes a timm Hiera, which can leave out mask units as the paper's HiViT
 does; afterwards `model.neck` is the pyramid. Read beside the authors' code (sunsmarterjie/iTPN, itpn_pixel/models_itpn_mim.py:
-cells of a level side by side, levels added, normalized pixels). Its pyramid is plainer here (linear layers), the teacher is a slow copy,
-and features are compared where units are visible, by cosine, each level the same; a naive twin is in tests/recipes/test_itpn.py.
+cells of a level side by side, levels added, normalized pixels). Its pyramid is plainer here (linear layers), the teacher is a slow
+copy, and features are compared where units are visible, by cosine, each level the same; a naive twin is in the tests.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ def own_finding(model: MaskedModel, file: str) -> Finding:
     target: Target = "unknown"
     if isinstance(model.target, Pixels):
         target = "normalized patches" if model.target.normalize else "pixels"
-    blocks: Any = getattr(model.encoder.vit, "blocks", None)
-    front = None
-    if blocks is not None and hasattr(blocks[0], "attn") and hasattr(blocks[0].mlp, "fc1"):
-        heads, hidden = blocks[0].attn.num_heads, blocks[0].mlp.fc1.out_features
-        front = Stack(model.encoder.width, len(blocks), heads, hidden)
+    blocks: Any = getattr(model.encoder.vit, "blocks", ())
+    first, front = next(iter(blocks), None), None
+    attn, mlp = getattr(first, "attn", None), getattr(first, "mlp", None)
+    if hasattr(attn, "num_heads") and hasattr(mlp, "fc1"):
+        front = Stack(model.encoder.width, len(blocks), attn.num_heads, mlp.fc1.out_features)  # type: ignore[union-attr]
     return Finding("mimviz's own file", file, model.grid, front, type(model.decoder).__name__, target)

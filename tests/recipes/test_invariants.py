@@ -1,13 +1,16 @@
 """What every recipe promises, over all of them."""
 
+import json
+
 import pytest
 import torch
 
 import mimviz as mv
 from mimviz import recipes
 from mimviz.core import Mask
+from mimviz.zoo.own import Sentence, save_mim
 
-from .small import EXCEPT, GRID, encoder, made
+from .small import ENCODERS, EXCEPT, GRID, SMALL, VIT, encoder, made
 
 
 def everyone(test):
@@ -95,3 +98,15 @@ def test_one_value_for_every_view(name, tmp_path):
     outcome.plot().savefig(tmp_path / "figure.png")
     again = model.reconstruct(mv.image("astronaut"), Mask.random(GRID, ratio=0.5, seed=0))
     assert torch.equal(again.guess, outcome.guess), "every call is deterministic given the mask"
+
+
+@everyone
+def test_a_sentence_builds_it_and_a_file_brings_it_back(name, tmp_path):
+    """As `mimviz train --recipe` writes it."""
+    family, keywords = ENCODERS.get(name, VIT)
+    options, words = (json.loads(json.dumps(each)) for each in ({"img_size": 32, **keywords}, SMALL.get(name, {})))
+    sentence = Sentence(name, family, options, words)
+    model, mask = sentence.build().eval(), Mask.random(GRID, ratio=0.6, seed=0, batch=2)
+    save_mim(tmp_path / "model.safetensors", model, sentence)
+    again = mv.load_mim(tmp_path / "model.safetensors")
+    assert torch.equal(again(smooth(2), mask).guess, model(smooth(2), mask).guess)
