@@ -62,7 +62,7 @@ class VisualSummaries:
             return self.mask.falls(scene, cells)[picture]
 
         for picture, mask in enumerate(gone.cpu().numpy() > 0.5):
-            parts, count = label(mask)
+            parts, count = label(mask)  # type: ignore[misc]
             for number in range(1, count + 1):
                 cells = parts == number
                 alone = torch.zeros_like(gone)

@@ -40,6 +40,8 @@ class DiffMaskLearner(nn.Module):
     say the answer itself. layer: whose gates learn; None draws one for each step. Raises TypeError where there are no tokens.
     """
 
+    alpha: Tensor
+
     def __init__(
         self,
         model: nn.Module,
