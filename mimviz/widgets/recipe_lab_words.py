@@ -9,7 +9,6 @@ import typing
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
-from importlib import import_module
 from typing import Any, Literal
 
 from .. import grammar, recipes
@@ -214,4 +213,4 @@ def _control(path: tuple[str, ...], kind: str, value: Any, **more: Any) -> dict[
 
 def bundled_recipes() -> list[str]:
     """Names of all recipes, as their folder lists them."""
-    return list(import_module("mimviz.recipes").__all__)
+    return list(recipes.__all__)
