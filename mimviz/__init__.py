@@ -50,5 +50,13 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from .grammar import MaskedModel
     from .train import Run, fit
     from .vit import Encoder, Scene, encoder
-    from .widgets import AttentionExplorer, JudgeBoard, MaskPainter, RecipeLab, RegisterInspector, SaliencyComparer, TrainingMonitor
+    from .widgets import (
+        AttentionExplorer,
+        JudgeBoard,
+        MaskPainter,
+        RecipeLab,
+        RegisterInspector,
+        SaliencyComparer,
+        TrainingMonitor,
+    )
     from .zoo import load_mim, load_vit

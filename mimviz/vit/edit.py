@@ -64,7 +64,8 @@ def edited(
 ) -> Iterator[nn.Module]:
     """`with edited(model, heads={3: [0, 5]}):` every pass inside, also that of a Scene, runs with other attention maps.
 
-    model: a timm ViT, an Encoder or a masked model; part: its encoder, or its decoder where that attends. Layers are numbers, also negative, or "pool", an attention pooling, whose tokens are numbered as it reads them.
+    model: a timm ViT, an Encoder or a masked model; part: its encoder, or its decoder where that attends. Layers are numbers, also
+    negative, or "pool", an attention pooling, whose tokens are numbered as it reads them.
     heads: {layer: heads that add nothing}. tokens: {layer: tokens that nobody may look at}, numbered as in
     `trace.attention[layer]`, or a list for all layers and the pooling; what is left of a row is made to sum to what it did.
     gates: {layer: σ(λ), 0 content … 1 position, one or one for each head} of ConViT. maps: {layer: function} of A (B, heads, N, N),

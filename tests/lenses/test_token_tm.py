@@ -66,6 +66,6 @@ def test_a_block_without_a_norm_in_front_is_refused():
 
 
 def test_of_two_objects_deletion_finds_the_one_that_is_asked_for():
-    """Rollout knows no class. Where a picture shows one object alone it is the better of the two: 0.03 beside 0.18 on `trained_toy`."""
+    """Rollout knows no class. Where a picture shows one object alone it is the better one: 0.03 beside 0.18 on `trained_toy`."""
     found, chance = areas(TokenTM(), Rollout())
     assert found[TokenTM()] < 0.85 * found[Rollout()] < 0.85 * chance, "so with all of three seeds that were tried"
