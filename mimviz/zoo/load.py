@@ -28,7 +28,7 @@ def load_mim(
     """A masked model with its decoder, in eval mode, from a bundled name ("tiny"), a file, a folder or a Hugging Face id.
 
     Whose file it is shows in its keys: mimviz, Hugging Face (ViTMAE, ViTForMaskedImageModeling, BEiT, Swin), facebookresearch/mae,
-    microsoft/SimMIM, BEiT of microsoft/unilm. What was found is `model.found`.
+    microsoft/SimMIM, BEiT of microsoft/unilm, keyu-tian/SparK. What was found is `model.found`.
 
     normalize: whether a masked autoencoder predicts normalized patches. heads, decoder_heads: how many, where a fused qkv does not
     show them and the sizes are not those of a published model. All three are taken from the file, its published name or its

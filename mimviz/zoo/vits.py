@@ -8,6 +8,7 @@ from typing import Any
 
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models.beit import Beit
+from timm.models.convnext import ConvNeXt
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
@@ -87,6 +88,12 @@ def resnet(tensors: Tensors, layers: tuple[int, ...], size: int, *, normal: Norm
     """A `ResNet` with so many blocks in its stages, of three convolutions each where `tensors` have them."""
     block: Any = Bottleneck if "layer1.0.conv3.weight" in tensors else BasicBlock
     return _normalized(ResNet(block, layers, num_classes=0), normal, (size, size))
+
+
+def convnext(tensors: Tensors, layers: tuple[int, ...], size: int, *, normal: Normal = IMAGENET) -> ConvNeXt:
+    """A `ConvNeXt` with so many blocks in its stages."""
+    widths = tuple(len(tensors[f"stages.{stage}.blocks.0.norm.weight"]) for stage in range(len(layers)))
+    return _normalized(ConvNeXt(depths=layers, dims=widths, num_classes=0), normal, (size, size))
 
 
 def _common(grid: Grid, blocks: Stack, eps: float) -> dict[str, Any]:

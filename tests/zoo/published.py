@@ -1,12 +1,23 @@
 """Published layouts that no package here builds: state dicts of the documented names and shapes, and what they compute, slowly.
 
-Written from the papers and the parameter names of facebookresearch/mae, microsoft/SimMIM and microsoft/unilm (beit).
+Written from the papers and the parameter names of facebookresearch/mae, microsoft/SimMIM, microsoft/unilm (beit) and
+keyu-tian/SparK.
 """
 
 from __future__ import annotations
 
 import torch
-from torch.nn.functional import conv2d, gelu, layer_norm, linear, pixel_shuffle
+from torch.nn.functional import (
+    batch_norm,
+    conv2d,
+    conv_transpose2d,
+    gelu,
+    interpolate,
+    layer_norm,
+    linear,
+    pixel_shuffle,
+    relu6,
+)
 
 State = dict[str, torch.Tensor]
 
@@ -78,6 +89,50 @@ def simmim(bias: str, **sizes) -> State:
     width, _, patch, _ = inside["patch_embed.proj.weight"].shape
     out = _random({"decoder.0.weight": (3 * patch**2, width, 1, 1), "decoder.0.bias": (3 * patch**2,)}, seed=1)
     return {f"encoder.{k}": v for k, v in inside.items()} | out
+
+
+def spark_convnext(widths=(8, 16, 24, 32), depths=(1, 2, 1, 1), seed=0) -> State:
+    """The net of SparK's ConvNeXt, as its `sp_cnn` names it: no norm and no head behind the last stage."""
+    shapes: dict[str, tuple] = {"downsample_layers.0.0.weight": (widths[0], 3, 4, 4), "downsample_layers.0.0.bias": (widths[0],)}
+    shapes |= {f"downsample_layers.0.1.{kind}": (widths[0],) for kind in ("weight", "bias")}
+    for i, (width, blocks) in enumerate(zip(widths, depths, strict=True)):
+        if i:
+            shapes |= {f"downsample_layers.{i}.0.{kind}": (widths[i - 1],) for kind in ("weight", "bias")}
+            shapes |= {f"downsample_layers.{i}.1.weight": (width, widths[i - 1], 2, 2), f"downsample_layers.{i}.1.bias": (width,)}
+        for j in range(blocks):
+            at = f"stages.{i}.{j}"
+            shapes |= {f"{at}.gamma": (width,), f"{at}.dwconv.weight": (width, 1, 7, 7), f"{at}.dwconv.bias": (width,)}
+            shapes |= {f"{at}.norm.weight": (width,), f"{at}.norm.bias": (width,)}
+            shapes |= {f"{at}.pwconv1.weight": (4 * width, width), f"{at}.pwconv1.bias": (4 * width,)}
+            shapes |= {f"{at}.pwconv2.weight": (width, 4 * width), f"{at}.pwconv2.bias": (width,)}
+    return _random(shapes, seed)
+
+
+def spark(net: State, widths=(8, 16, 24, 32), dim=64, size=64, *, batch: bool) -> State:
+    """*_withdecoder_1kpretrained_spark_style.pth of a net with these widths; `batch`: its densifying norms are batch norms."""
+    shapes: dict[str, tuple] = {}
+    for i, width in enumerate(reversed(widths)):  # from the coarsest scale
+        shapes |= {f"mask_tokens.{i}": (1, width, 1, 1)} | _norm(f"densify_norms.{i}", width, batch)
+        side, out = 3 if i else 1, dim // 2**i
+        if i or width != dim:
+            shapes |= {f"densify_projs.{i}.weight": (out, width, side, side), f"densify_projs.{i}.bias": (out,)}
+    for i in range(5):
+        at, wide, out = f"dense_decoder.dec.{i}", dim // 2**i, dim // 2 ** (i + 1)
+        shapes |= {f"{at}.up_sample.weight": (wide, wide, 4, 4), f"{at}.up_sample.bias": (wide,)}
+        shapes |= {f"{at}.conv.0.weight": (wide, wide, 3, 3)} | _norm(f"{at}.conv.1", wide, True)
+        shapes |= {f"{at}.conv.3.weight": (out, wide, 3, 3)} | _norm(f"{at}.conv.4", out, True)
+    shapes |= {"dense_decoder.proj.weight": (3, dim // 32, 1, 1), "dense_decoder.proj.bias": (3,)}
+    state = _random(shapes, seed=2)
+    for name in [k for k in state if k.endswith("running_var")]:
+        state[name] = 0.5 + state[name].abs()
+        state[name.replace("running_var", "num_batches_tracked")] = torch.tensor(7)
+    state |= {"imn_m": torch.empty(1, 3, 1, 1), "imn_s": torch.empty(1, 3, 1, 1), "norm_black": torch.zeros(1, 3, size, size)}
+    return {f"sparse_encoder.sp_cnn.{k}": v for k, v in net.items()} | state
+
+
+def _norm(at: str, width: int, batch: bool) -> dict[str, tuple]:
+    kinds = ("weight", "bias", "running_mean", "running_var") if batch else ("weight", "bias")
+    return {f"{at}.{kind}": (width,) for kind in kinds}
 
 
 # --- what they compute ---
@@ -173,3 +228,62 @@ def simmim_picture(state: State, features):
     x = features[:, 1:].transpose(1, 2).unflatten(2, (side, side))
     x = conv2d(x, state["decoder.0.weight"], state["decoder.0.bias"])
     return pixel_shuffle(x, round((x.shape[1] / 3) ** 0.5))
+
+
+def _active(active, x):
+    """(B, 1, H, W) of cells (B, 1, rows, cols), for a map x."""
+    return interpolate(active.to(x.dtype), x.shape[2:], mode="nearest")
+
+
+def _channels(state: State, at: str, x):
+    return norm(state, at, x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def spark_maps(state: State, images, active):
+    """What SparK's ConvNeXt makes of the active cells (B, 1, rows, cols), coarsest first: hidden ones are 0 after every layer."""
+    x, maps = images * _active(active, images), []
+    state = {k.removeprefix("sparse_encoder.sp_cnn."): v for k, v in state.items()}
+    for i in range(4):
+        at = f"downsample_layers.{i}"
+        conv, scale = (0, 1) if i == 0 else (1, 0)
+        if i:
+            x = _channels(state, f"{at}.{scale}", x)
+            x = x * _active(active, x)
+        x = conv2d(x, state[f"{at}.{conv}.weight"], state[f"{at}.{conv}.bias"], stride=4 if i == 0 else 2)
+        x = x * _active(active, x)
+        if i == 0:
+            x = _channels(state, f"{at}.{scale}", x)
+            x = x * _active(active, x)
+        for j in range(depth(state, f"stages.{i}")):
+            at = f"stages.{i}.{j}"
+            y = conv2d(x, state[f"{at}.dwconv.weight"], state[f"{at}.dwconv.bias"], padding=3, groups=x.shape[1])
+            y = norm(state, f"{at}.norm", y.permute(0, 2, 3, 1))
+            y = gelu(linear(y, state[f"{at}.pwconv1.weight"], state[f"{at}.pwconv1.bias"]))
+            y = state[f"{at}.gamma"] * linear(y, state[f"{at}.pwconv2.weight"], state[f"{at}.pwconv2.bias"])
+            x = x + y.permute(0, 3, 1, 2) * _active(active, x)
+        maps.append(x)
+    return maps[::-1]
+
+
+def spark_picture(state: State, maps, active):
+    """(B, 3, H, W) of maps from the coarsest on; a trained model, so batch norms use what they keep."""
+
+    def batch(at, x):
+        kept = [state[f"{at}.{kind}"] for kind in ("running_mean", "running_var", "weight", "bias")]
+        return batch_norm(x, *kept)
+
+    x = 0
+    for i in range(5):
+        if i < len(maps):
+            at = f"densify_norms.{i}"
+            normal = batch(at, maps[i]) if f"{at}.running_var" in state else _channels(state, at, maps[i])
+            dense = torch.where(_active(active, normal).bool(), normal, state[f"mask_tokens.{i}"])
+            if f"densify_projs.{i}.weight" in state:
+                weight = state[f"densify_projs.{i}.weight"]
+                dense = conv2d(dense, weight, state[f"densify_projs.{i}.bias"], padding=weight.shape[-1] // 2)
+            x = x + dense
+        at = f"dense_decoder.dec.{i}"
+        x = conv_transpose2d(x, state[f"{at}.up_sample.weight"], state[f"{at}.up_sample.bias"], stride=2, padding=1)
+        x = relu6(batch(f"{at}.conv.1", conv2d(x, state[f"{at}.conv.0.weight"], padding=1)))
+        x = batch(f"{at}.conv.4", conv2d(x, state[f"{at}.conv.3.weight"], padding=1))
+    return conv2d(x, state["dense_decoder.proj.weight"], state["dense_decoder.proj.bias"])

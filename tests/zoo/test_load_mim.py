@@ -10,7 +10,6 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from transformers import (
     BeitConfig,
     BeitForMaskedImageModeling,
@@ -196,32 +195,6 @@ def test_beit_says_why_there_is_no_picture(tmp_path):
     model = mv.load_mim(written(tmp_path / "beit.pth", published.beit("shared")))
     with pytest.raises(ValueError, match=r"which of 20 codes each hidden patch has, not its pixels"):
         model.reconstruct("astronaut")
-
-
-def test_spark_says_what_is_missing(tmp_path):
-    state = {"sparse_encoder.sp_cnn.stages.0.0.dwconv.weight": torch.zeros(1), "dense_decoder.proj.weight": torch.zeros(1)}
-    torch.save({"module": state, "arch": "convnext_small"}, tmp_path / "spark.pth")
-    message = r"no recipe for its sparse convolutions.*sparse_encoder\.sp_cnn.*ConvNeXt.*SparK with a ConvNeXt \(convnext_small\)"
-    with pytest.raises(ValueError, match=message):
-        mv.load_mim(tmp_path / "spark.pth")
-    with pytest.raises(ValueError, match="the encoder cannot be read"):
-        load_encoder(tmp_path / "spark.pth")
-
-
-@pytest.mark.parametrize("block", [BasicBlock, Bottleneck])
-def test_the_resnet_of_spark(tmp_path, block):
-    """SparK's `sp_cnn` is a timm ResNet; its file keeps a black picture of its size, and its configuration among the tensors."""
-    theirs = ResNet(block, (2, 1, 1, 1), num_classes=0).eval()
-    state = {f"sparse_encoder.sp_cnn.{k}": v for k, v in theirs.state_dict().items()}
-    state |= {"dense_decoder.proj.weight": torch.zeros(1), "norm_black": torch.zeros(1, 3, 64, 64), "config": {"sbn": False}}
-    torch.save({"module": state, "arch": "resnet50", "input_size": 64}, tmp_path / "spark.pth")
-    with pytest.raises(ValueError, match=r"load_encoder opens its ResNet.*2 x 2 patches of 32.*normalized patches"):
-        mv.load_mim(tmp_path / "spark.pth")
-    made, images = load_encoder(tmp_path / "spark.pth"), torch.randn(1, 3, 64, 64)
-    assert made.grid == mv.Grid(2, 2, 32)
-    with torch.no_grad():
-        expected = theirs.forward_features(images).flatten(2).transpose(1, 2)
-        torch.testing.assert_close(made(made.embed(images)), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_swin_v2_is_refused_by_name(tmp_path):
