@@ -52,7 +52,8 @@ class SaliencyComparer(LiveWidget, bundle="saliency_comparer"):
     stopped = t.Bool(False).tag(sync=True)
     region = t.List(t.Float(), []).tag(sync=True)
     entry = t.Dict().tag(sync=True)
-    """What is known of one map: `key`, method, subject, rows, cols, signed, done, passes, seconds, words, error …"""
+    """What is known of one map: `key`, method, column, rows, cols, signed, done, passes, seconds, words, error …; or, where it is
+    `kept`, only `key` and its new words."""
     part = t.Bytes().tag(sync=True)
     """Its values: float32, little-endian, row by row; empty where there are none."""
     resend = t.Int().tag(sync=True)
@@ -194,11 +195,18 @@ class SaliencyComparer(LiveWidget, bundle="saliency_comparer"):
             raise t.TraitError(f"region is {value}, but (top, left, bottom, right) as shares 0..1 is wanted, or nothing")
         return value
 
-    @t.observe("resend", "region")
+    @t.observe("resend")
     def _told_again(self, change: Any) -> None:
         for task in list(self._tasks.values()):
             if task.part or task.error:
                 self._tell(task)
+
+    @t.observe("region")
+    def _reworded(self, change: Any) -> None:
+        """The maps are what they were, only the words about them change: their values stay at home."""
+        for task in list(self._tasks.values()):
+            if task.part and task.finished:
+                self.entry = {"key": task.key, "kept": True, "words": self._words(task.part.heat)}
 
     def _ask(self) -> None:
         if not self._models or self.comm is None or not self.subjects:
@@ -248,12 +256,15 @@ class SaliencyComparer(LiveWidget, bundle="saliency_comparer"):
             entry |= {"done": task.part.done, "passes": task.part.passes, "batch": task.part.batch, "seconds": task.part.seconds}
             entry["best"] = self._asked_about(task)
             if task.finished:
-                entry["words"] = describe(heat, region=self._inside(array.shape) if self.region else None).text
+                entry["words"] = self._words(heat)
         if task.error:
             entry["error"] = problem(f"{name} gave no map", task.error, "")
         with self.together():
             self.part = values
             self.entry = entry
+
+    def _words(self, heat: Heatmap) -> str:
+        return describe(heat, region=self._inside(heat.values.shape[1:]) if self.region else None).text
 
     def _asked_about(self, task: Task) -> str:
         """The class that "best class" turned out to be."""

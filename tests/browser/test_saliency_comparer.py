@@ -1,8 +1,11 @@
 """SaliencyComparer as a person uses it, in a real JupyterLab."""
 
+import csv
+import io
 import json
 
 import pytest
+from PIL import Image
 
 from .jupyter import Notebook
 
@@ -74,6 +77,31 @@ def test_a_region_drawn_on_the_page_is_a_value_in_python(notebook):
     assert float(line.inner_text().split()[0]) == pytest.approx(100 * share, abs=0.06)
     notebook.ask("comparer.region = []")
     shown.root.locator("[data-action=clear-region]").wait_for(state="hidden")
+
+
+def test_files_reach_the_person(notebook, screenshots):
+    shown = Shown(notebook, "methods=['Gradient', 'Rollout', 'Chefer'], target=[None, 'dog']")
+    shown.drag(1, (0.2, 0.2), (0.7, 0.7))
+    shown.root.locator("[data-action=describe]").click()
+    saved = {}
+    for name in ("csv", "png"):
+        with shown.page.expect_download() as download:
+            shown.root.locator(f"[data-action={name}]").click()
+        assert download.value.suggested_filename == f"saliency.{name}"
+        saved[name] = download.value.path().read_bytes()
+    rows = list(csv.DictReader(saved["csv"].decode().splitlines()))
+    mine = [row for row in rows if row["method"] == "Rollout" and row["subject"] == "dog"]
+    true = json.loads(notebook.ask("print(comparer.maps[('Rollout', 'dog')].values[0].tolist())"))
+    assert [[int(row["row"]), int(row["col"]), float(row["value"])] for row in mine] == [
+        [i, j, pytest.approx(value, rel=1e-6)] for i, line in enumerate(true) for j, value in enumerate(line)
+    ]
+    (screenshots / "saliency-saved.png").write_bytes(saved["png"])
+    shown.root.screenshot(path=screenshots / "saliency-on-the-page.png")
+    picture = Image.open(io.BytesIO(saved["png"])).convert("RGB")
+    ratio = shown.page.evaluate("2 * devicePixelRatio")
+    width = shown.root.locator(".mv-frame").first.bounding_box()["width"]
+    assert picture.width == pytest.approx(ratio * (32 + 4 * width + 3 * 12), abs=2)
+    assert len(picture.resize((300, 300)).getcolors(90_000)) > 500
 
 
 def test_a_slow_method_streams_can_be_stopped_and_goes_on(notebook):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 
 import numpy as np
@@ -148,6 +149,27 @@ def test_mass_in_a_region(compare, browser):
     for wrong in ([0.0, 0.0, 2.0, 1.0], [0.5, 0, 0.5, 1], [1.0]):
         with pytest.raises(t.TraitError, match="as shares"):
             comparer.region = wrong
+
+
+def test_a_region_sends_words_and_no_maps(compare, browser):
+    comparer = compare(methods=["Gradient", "Rollout", "Chefer"])
+    comparer.wait()
+    told = {entry["key"]: entry for entry in entries(comparer)}
+    comparer.comm.sent.clear()
+    browser(comparer, region=[0.0, 0.0, 0.5, 1.0])
+    assert sum(len(buffer) for _, _, buffers in comparer.comm.sent for buffer in buffers) == 0
+    news = entries(comparer)
+    assert [set(entry) for entry in news] == [{"key", "kept", "words"}] * 3
+    assert {entry["key"] for entry in news} == set(told)
+    assert all(entry["words"].startswith(told[entry["key"]]["words"][:10]) for entry in news)
+    assert all("The drawn region holds" in entry["words"] for entry in news)
+    spent = sum(len(json.dumps(data)) for _, data, _ in comparer.comm.sent)
+    assert spent < sum(len(entry["words"]) for entry in news) + 1000
+    comparer.comm.sent.clear()
+    browser(comparer, resend=1)  # a new view gets values and the words of the region
+    values = sum(4 * entry["rows"] * entry["cols"] for entry in entries(comparer))
+    assert sum(len(buffer) for _, _, buffers in comparer.comm.sent for buffer in buffers) == values > 0
+    assert len(news := entries(comparer)) == 3 and all("The drawn region holds" in entry["words"] for entry in news)
 
 
 def test_a_lens_that_fails_says_so_and_the_others_go_on(compare):

@@ -65,10 +65,14 @@ export function colourMap(name: MapName): Uint8Array {
 
 /** The map as a CSS gradient for a colour bar. */
 export function gradient(name: MapName, direction = "to right", stops = 17): string {
+  return `linear-gradient(${direction}, ${stopsOf(name, stops).join(", ")})`;
+}
+
+/** CSS colours of the map at equal distances. */
+export function stopsOf(name: MapName, count = 17): string[] {
   const table = colourMap(name);
-  const colours = Array.from({ length: stops }, (_, i) => {
-    const at = 3 * Math.round((255 * i) / (stops - 1));
+  return Array.from({ length: count }, (_, i) => {
+    const at = 3 * Math.round((255 * i) / (count - 1));
     return `rgb(${table[at]} ${table[at + 1]} ${table[at + 2]})`;
   });
-  return `linear-gradient(${direction}, ${colours.join(", ")})`;
 }

@@ -1,7 +1,7 @@
 /** Saliency maps as they came from Python, their scales, and their pixels. No DOM. */
 import { type MapName, colourMap } from "./colours";
 import { type Pixels, type Range, rangeOf } from "./compose";
-import type { Grid } from "./grid";
+import { type Grid, rectangle } from "./grid";
 import { type Raw, list, number, record, text } from "./read";
 import { type Problem, readProblem } from "./report";
 
@@ -46,8 +46,10 @@ export function readSubjects(raw: unknown): Subject[] {
   });
 }
 
-export function readEntry(raw: Raw, values: Float32Array): Entry | null {
+/** An entry that is `kept` brings new words for a map that is known already, and nothing else. */
+export function readEntry(raw: Raw, values: Float32Array, known?: Entry): Entry | null {
   if (!text(raw.key)) return null;
+  if (raw.kept === true) return known ? { ...known, words: text(raw.words) } : null;
   const count = (name: string) => number(raw[name]) ?? 0;
   return {
     key: text(raw.key), method: text(raw.method), by: text(raw.by), rows: count("rows"), cols: count("cols"), signed: raw.signed === true,
@@ -132,6 +134,12 @@ export function massIn(entry: Entry, [top, left, bottom, right]: Region): number
   return all > 0 ? inside / all : null;
 }
 
+/** The patches of a region. */
+export function patchesIn([top, left, bottom, right]: Region, { rows, cols }: Grid): number[] {
+  const near = 1e-6;
+  return rectangle({ rows, cols }, { x: left * cols + near, y: top * rows + near }, { x: right * cols - near, y: bottom * rows - near });
+}
+
 /** A number in few letters, as short as it may be without lying. */
 export function short(value: number): string {
   const size = Math.abs(value);
@@ -144,6 +152,17 @@ export function progress(entry: Entry): string {
   const time = `${entry.seconds < 10 ? entry.seconds.toFixed(2) : Math.round(entry.seconds)} s`;
   if (entry.finished) return entry.passes > 1 ? `${entry.passes} passes · ${time}` : time;
   return `${entry.done} of ${entry.passes} passes · ${time}`;
+}
+
+/** All values, one in a line, as text that gives the same float32 back; empty where there are none. */
+export function toTable(maps: { label: string; entry: Entry }[]): string {
+  const quoted = (words: string) => `"${words.replaceAll('"', '""')}"`;
+  const lines = maps.flatMap(({ label, entry }) => {
+    const { method, best, done, passes, cols } = entry;
+    const about = [quoted(method), quoted(best ? `${label}: ${best}` : label), done, passes].join(",");
+    return Array.from(entry.values, (value, i) => `${about},${Math.floor(i / cols)},${i % cols},${value}`);
+  });
+  return lines.length ? `${["method,subject,done,passes,row,col,value", ...lines].join("\n")}\n` : "";
 }
 
 /** Names that hold all words of a query; those that begin with it first. */

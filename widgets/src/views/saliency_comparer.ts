@@ -1,23 +1,24 @@
 /** SaliencyComparer: maps of many methods side by side, on one honest scale. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { asBytes, asFloats } from "../kit/binary";
-import type { MapName } from "../kit/colours";
 import type { Pixels } from "../kit/compose";
 import { decode } from "../kit/decode";
-import { indexOf, rectangle } from "../kit/grid";
+import { indexOf } from "../kit/grid";
 import { panelWidth } from "../kit/layout";
 import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
-import { number, record } from "../kit/read";
+import { number, record, text } from "../kit/read";
 import { readProblem } from "../kit/report";
-import { type Entry, type Region, type Scale, type Subject, keyOf, rangesOf, readEntry, readRegion, readSubjects } from "../kit/saliency";
+import { type Entry, type Subject, keyOf, patchesIn, rangesOf, readEntry, readRegion, readSubjects, toTable } from "../kit/saliency";
 import type { SaliencyComparerTraits } from "../traits";
 import { ClassPicker, MethodMenu } from "./parts/choices";
 import { h, ownKeys, setText } from "./parts/dom";
-import { field, slider } from "./parts/fields";
 import { type Look, MapPanel } from "./parts/map_panel";
 import { Panel } from "./parts/panel";
 import { ProblemArea } from "./parts/problems";
 import { RegionTool } from "./parts/region";
+import { SaliencyFiles } from "./parts/saliency_files";
+import { SCALES, SaliencyLook } from "./parts/saliency_look";
+import type { Page } from "./parts/saliency_sheet";
 import { StatusLine } from "./parts/status_line";
 
 const GAP = 12;
@@ -33,8 +34,9 @@ class SaliencyComparer {
   private originals: Panel[] = [];
   private panels: MapPanel[] = [];
   private shown: AbortController | null = null; // of the panels on display
-  private chosen: number | null = null; // panel width in pixels, null = fit
+  private width = 0; // of a panel in pixels
   private frame = 0;
+  private readonly settings: SaliencyLook;
   private readonly tool: RegionTool;
   private readonly status: StatusLine;
   private readonly problems: ProblemArea;
@@ -46,6 +48,7 @@ class SaliencyComparer {
     el: HTMLElement,
     private readonly signal: AbortSignal,
   ) {
+    this.settings = new SaliencyLook(this.look, () => this.draw(), () => this.fit(), signal);
     this.tool = new RegionTool(() => this.mark(), (region) => this.put("region", region ?? []));
     this.status = new StatusLine({}, signal);
     this.problems = new ProblemArea(signal);
@@ -57,38 +60,15 @@ class SaliencyComparer {
   }
 
   private assemble(): void {
-    const { signal, look } = this;
-    const choose = (word: string, label: string, options: [string, string][], put: (value: string) => void) => {
-      const menu = h("select", { "aria-label": label }, ...options.map(([value, name]) => h("option", { value }, name)));
-      listen(menu, "change", () => (put(menu.value), this.draw()), signal);
-      return field(word, menu);
-    };
-    const scale = choose("Scale", "Colour scale", [["each", "each map its own"], ["shared", "shared by all"], ["relative", "share of the largest"]], (value) => (look.scale = value as Scale));
-    const colours = choose("Colours", "Colour map", [["viridis", "viridis"], ["inferno", "inferno"], ["grey", "grey"]], (value) => (look.colours = value as MapName));
-    const opacity = slider("Map", "Opacity of the map", "0 shows the picture, 1 the map alone", { min: 0, max: 1, step: 0.05 }, signal, (value) => {
-      look.opacity = value;
-      this.draw();
-    });
-    opacity.show(look.opacity);
-    const size = slider("Panels", "Panel size", "Width of every panel in pixels", { min: 96, max: 480, step: 4 }, signal, (value) => {
-      this.chosen = value;
-      this.fit();
-    });
-    size.show(180);
-    const words = h("button", { type: "button", class: "mv-button", "aria-pressed": "false", "data-action": "describe", title: "Every map in words; each number can be recomputed from it" }, "Describe");
-    listen(words, "click", () => {
-      look.describe = !look.describe;
-      words.setAttribute("aria-pressed", String(look.describe));
-      this.draw();
-    }, signal);
+    const { model, signal } = this;
     listen(this.hold, "click", () => this.put("stopped", !this.model.get("stopped")), signal);
     listen(this.clear, "click", () => this.put("region", []), signal);
     const row = (name: string, ...children: Node[]) => h("div", { class: `mv-row mv-${name}` }, ...children);
-    const { model } = this;
+    const { fields, words } = this.settings;
     this.root.append(
-      row("head", this.title),
+      row("head", this.title, new SaliencyFiles({ page: () => this.page, table: () => this.table }, (news) => this.status.tell(news), signal).root),
       row("choices", new MethodMenu(model, signal).root, new ClassPicker(model, signal).root),
-      row("view", scale, colours, opacity.root, size.root, h("div", { class: "mv-group" }, this.hold, words, this.clear)),
+      row("view", ...fields, h("div", { class: "mv-group" }, this.hold, words, this.clear)),
       this.body, this.problems.root, this.status.root,
     );
   }
@@ -131,11 +111,12 @@ class SaliencyComparer {
   }
 
   private takeEntry(): void {
-    const entry = readEntry(record(this.model.get("entry")), asFloats(this.model.get("part")));
+    const raw = record(this.model.get("entry"));
+    const entry = readEntry(raw, asFloats(this.model.get("part")), this.entries.get(text(raw.key)));
     if (!entry) return;
     this.entries.set(entry.key, entry);
     this.draw();
-    if (entry.finished) this.status.say(entry.error ? `${entry.method}: no map` : `${entry.method} is finished`);
+    if (entry.finished && raw.kept !== true) this.status.say(entry.error ? `${entry.method}: no map` : `${entry.method} is finished`);
   }
 
   /** Other methods or columns: other panels. */
@@ -211,26 +192,44 @@ class SaliencyComparer {
     }
   }
 
+  private get models(): string {
+    return (record(this.model.get("report")).models as string[] | undefined)?.join(" and ") ?? "";
+  }
+
+  /** What is on display, to be drawn as one picture. */
+  private get page(): Page {
+    const { panels, subjects, width } = this;
+    const sections = subjects.map((subject, i) => {
+      const picture = { panel: this.originals[i]!, caption: "picture", tall: subject.height / subject.width, bar: null, notes: [] };
+      return { label: subjects.length > 1 ? subject.label : "", figures: [picture, ...panels.filter((panel) => panel.subject === subject).map(({ figure }) => figure)] };
+    });
+    const under = [this.models, `colour scale: ${SCALES[this.look.scale]}`].filter(Boolean).join(" · ");
+    const columns = Math.floor((this.body.clientWidth + GAP) / (width + GAP));
+    return { title: this.model.get("title"), under, sections, width, columns, scale: 2 * (window.devicePixelRatio || 1) };
+  }
+
+  /** The raw numbers of what is on display. */
+  private get table(): string {
+    return toTable(this.panels.flatMap(({ key, subject }) => {
+      const entry = this.entries.get(key);
+      return entry ? [{ label: subject.label, entry }] : [];
+    }));
+  }
+
   private inform(): void {
     const report = record(this.model.get("report"));
     const [finished, all] = [number(report.finished) ?? 0, number(report.all) ?? 0];
     const stopped = this.model.get("stopped");
     const state = !all ? "waiting for you" : finished === all ? "exact" : stopped ? "stopped" : "working …";
-    const models = (report.models as string[] | undefined)?.join(" and ") ?? "";
-    this.status.show(state, [models, String(report.device ?? ""), `${finished} of ${all} maps`], all ? "" : "Choose a method.");
+    this.status.show(state, [this.models, String(report.device ?? ""), `${finished} of ${all} maps`], all ? "" : "Choose a method.");
   }
 
   private fit(): void {
-    const width = panelWidth(this.body.clientWidth, GAP, this.chosen);
-    this.root.style.setProperty("--mv-width", `${width}px`);
+    const width = panelWidth(this.body.clientWidth, GAP, this.settings.width);
+    this.root.style.setProperty("--mv-width", `${(this.width = width)}px`);
     for (const panel of [...this.originals, ...this.panels.map(({ panel }) => panel)]) panel.fit(window.devicePixelRatio || 1);
     this.draw();
   }
-}
-
-function patchesIn([top, left, bottom, right]: Region, { rows, cols }: Subject): number[] {
-  const near = 1e-6;
-  return rectangle({ rows, cols }, { x: left * cols + near, y: top * rows + near }, { x: right * cols - near, y: bottom * rows - near });
 }
 
 function render({ model, el, signal }: RenderProps<SaliencyComparerTraits>): () => void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { colourMap } from "../../src/kit/colours";
-import { type Entry, massIn, paintMap, progress, rangesOf, readEntry, readRegion, readSubjects, saidRange, search, short, valueUnder } from "../../src/kit/saliency";
+import { type Entry, massIn, paintMap, patchesIn, progress, rangesOf, readEntry, readRegion, readSubjects, saidRange, search, short, toTable, valueUnder } from "../../src/kit/saliency";
 
 const entry = (more: Partial<Entry> = {}): Entry => ({
   key: "A|0.0.1", method: "A", by: "A()", rows: 2, cols: 2, signed: false, done: 1, passes: 1, batch: 1, seconds: 0.5, finished: true,
@@ -12,6 +12,13 @@ describe("the border", () => {
     expect(readEntry({}, new Float32Array(0))).toBeNull();
     const read = readEntry({ key: "A|0.0.1", rows: 2, cols: 2, signed: true, done: 3, passes: 9, error: {} }, Float32Array.of(1, 2, 3, 4));
     expect(read).toMatchObject({ key: "A|0.0.1", rows: 2, signed: true, done: 3, passes: 9, finished: false, error: null });
+  });
+
+  test("new words leave the map that is known as it is; without one they are of no use", () => {
+    const known = entry({ words: "before" });
+    const none = new Float32Array(0);
+    expect(readEntry({ key: "A|0.0.1", kept: true, words: "after" }, none, known)).toEqual({ ...known, words: "after" });
+    expect(readEntry({ key: "A|0.0.1", kept: true, words: "after" }, none)).toBeNull();
   });
 
   test("subjects and regions", () => {
@@ -79,6 +86,20 @@ describe("pixels", () => {
     expect(massIn(signed, [0, 0, 1, 1])).toBe(1);
     expect(massIn(entry({ values: new Float32Array(4) }), [0, 0, 1, 1])).toBeNull();
   });
+});
+
+test("a region in patches", () => {
+  expect(patchesIn([0, 0.5, 0.5, 1], { rows: 2, cols: 4 })).toEqual([2, 3]);
+});
+
+test("a table has every value in a line, and gives the same float32 back", () => {
+  const values = Float32Array.of(0.1, -1e-9, 0, 3);
+  const table = toTable([{ label: "best class", entry: entry({ method: 'A(x=1, y="b")', best: "cat", values }) }]);
+  const [head, ...lines] = table.trimEnd().split("\n");
+  expect(head).toBe("method,subject,done,passes,row,col,value");
+  expect(lines[1]).toMatch(/^"A\(x=1, y=""b""\)","best class: cat",1,1,0,1,/);
+  expect(Float32Array.from(lines, (line) => Number(line.split(",").pop()))).toEqual(values);
+  expect(toTable([{ label: "a", entry: entry({ values: new Float32Array(0) }) }])).toBe("");
 });
 
 test("numbers are short and do not lie", () => {

@@ -56,10 +56,12 @@ async function mount(traits: Traits = {}) {
   return { model, host, el, all, tell, panel: (i: number) => all(".mv-panel")[i]! };
 }
 
-beforeEach(() => void fakeCanvas({ width: 4, height: 4 }));
+let written: string[] = [];
+beforeEach(() => ({ written } = fakeCanvas({ width: 4, height: 4 })));
 afterEach(() => {
   document.body.replaceChildren();
   vi.unstubAllGlobals();
+  vi.restoreAllMocks();
 });
 
 describe("maps", () => {
@@ -148,6 +150,74 @@ test("a region drawn on one panel is sent in whole patches, and every map says i
   expect(panel(1).querySelector(".mv-value")!.textContent).toBe("71.4 % of mass inside");
   all('[data-action="clear-region"]')[0]!.click();
   expect(model.get("region")).toEqual([]);
+});
+
+test("new words for a region come without values: the map stays, and is not called finished again", async () => {
+  const { model, tell, panel, all } = await mount();
+  await tell("A", { words: "before" });
+  await tell("B", {}, floats(5, 6, 7, 8));
+  model.push({ entry: { key: "A|0.0.-1", kept: true, words: "The drawn region holds 71 %." } });
+  await settle();
+  expect(panel(1).querySelector(".mv-words")!.textContent).toBe("The drawn region holds 71 %.");
+  expect(panel(1).querySelector(".mv-bar")!.textContent).toBe("04");
+  expect(panel(2).querySelector(".mv-bar")!.textContent).toBe("58");
+  expect(all(".mv-live")[0]!.textContent).toBe("B is finished");
+});
+
+describe("files", () => {
+  function downloads() {
+    const saved: { name: string; blob: Blob }[] = [];
+    vi.stubGlobal("URL", { createObjectURL: (blob: Blob) => void saved.push({ name: "", blob }), revokeObjectURL: () => undefined });
+    vi.spyOn(HTMLAnchorElement.prototype, "click").mockImplementation(function (this: HTMLAnchorElement) {
+      saved.at(-1)!.name = this.download;
+    });
+    vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(600);
+    const sizes: [number, number][] = [];
+    HTMLCanvasElement.prototype.toBlob = function (take: BlobCallback) {
+      sizes.push([this.width, this.height]);
+      take(new Blob(["png"]));
+    };
+    return { saved, sizes };
+  }
+
+  test("a picture holds every caption, the true range of every bar and what stands below", async () => {
+    const { saved, sizes } = downloads();
+    const { tell, all } = await mount({ report: { models: ["tiny"], finished: 2, all: 2 } });
+    await tell("A", { best: "cat" });
+    await tell("B", { signed: true }, floats(-3, 0, 1, 2));
+    all('[data-action="png"]')[0]!.click();
+    expect(saved.map(({ name }) => name)).toEqual(["saliency.png"]);
+    for (const words of ["Compare", "picture", "A", "0", "4", "B", "-3", "3", "0.10 s · cat"]) expect(written).toContain(words);
+    expect(written.join(" ")).toContain("colour scale: each map its own");
+    expect(sizes[0]![0]).toBe(2 * (16 + 192 + 12 + 192 + 12 + 192 + 16)); // three panels as wide as on the page
+    expect(all(".mv-news")[0]!.textContent).toBe("saved saliency.png");
+  });
+
+  test("a picture says why a panel is empty, and all words where they are on display", async () => {
+    downloads();
+    const { tell, all } = await mount();
+    await tell("A", { words: "All of it lies left." });
+    await tell("B", { error: { kind: "error", title: "B gave no map", text: "no memory" } }, floats());
+    all('[data-action="png"]')[0]!.click();
+    expect(written.join(" ")).toContain("no map");
+    expect(written.join(" ")).not.toContain("All of it");
+    all('[data-action="describe"]')[0]!.click();
+    await settle();
+    all('[data-action="png"]')[0]!.click();
+    expect(written.join(" ")).toContain("All of it lies left.");
+  });
+
+  test("numbers are saved as a table; without any, nothing is", async () => {
+    const { saved } = downloads();
+    const { tell, all } = await mount();
+    all('[data-action="csv"]')[0]!.click();
+    expect(saved).toEqual([]);
+    expect(all(".mv-news")[0]!.textContent).toContain("no numbers yet");
+    await tell("A");
+    all('[data-action="csv"]')[0]!.click();
+    expect(saved[0]!.name).toBe("saliency.csv");
+    expect((await saved[0]!.blob.text()).split("\n")[4]).toBe('"A","best class",1,1,1,1,4');
+  });
 });
 
 test("keys: arrows read values, Space sets two corners, Escape takes the region away", async () => {

@@ -9,6 +9,7 @@ export class Bar {
   private readonly most = h("span", {});
   private readonly ramp = h("div", { class: "mv-ramp", role: "img" });
   private map: MapName | null = null;
+  private empty = true;
 
   constructor(
     private readonly meaning: string,
@@ -18,12 +19,18 @@ export class Bar {
   }
 
   show(range: Range | null, map: MapName): void {
-    this.root.classList.toggle("is-empty", !range);
+    this.empty = !range;
+    this.root.classList.toggle("is-empty", this.empty);
     setText(this.least, range ? this.write(range.min) : "");
     setText(this.most, range ? this.write(range.max) : "");
     if (map === this.map) return;
     this.map = map;
     this.ramp.style.background = gradient(map);
     this.ramp.setAttribute("aria-label", `colour map ${map} ${this.meaning}`);
+  }
+
+  /** What is to be read off it; null while it is empty. */
+  get shown(): { least: string; most: string; map: MapName } | null {
+    return this.empty || !this.map ? null : { least: this.least.textContent ?? "", most: this.most.textContent ?? "", map: this.map };
   }
 }

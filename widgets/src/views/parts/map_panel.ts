@@ -5,6 +5,7 @@ import { type Entry, type Region, type Scale, type Subject, massIn, paintMap, pr
 import { Bar } from "./bar";
 import { h, setText } from "./dom";
 import { Panel } from "./panel";
+import type { Figure } from "./saliency_sheet";
 
 export interface Look {
   scale: Scale;
@@ -25,7 +26,7 @@ export class MapPanel {
 
   constructor(
     readonly key: string,
-    caption: string,
+    private readonly caption: string,
     readonly subject: Subject,
   ) {
     this.panel = new Panel(key, caption, caption);
@@ -54,6 +55,13 @@ export class MapPanel {
     this.words.hidden = !look.describe || !entry?.words;
     setText(this.words, entry?.words ?? "");
     if (entry?.words) this.panel.frame.querySelector("canvas")?.setAttribute("aria-label", `${entry.method} map. ${entry.words}`);
+  }
+
+  /** What is on display here. */
+  get figure(): Figure {
+    const { panel, caption, subject, bar, pace, warning, words } = this;
+    const notes = [pace, warning, words].flatMap((each) => (each.hidden || !each.textContent ? [] : [each.textContent]));
+    return { panel, caption, tall: subject.height / subject.width, bar: bar.shown, notes };
   }
 
   /** The raw number under the cursor; without one, what the drawn region holds. */

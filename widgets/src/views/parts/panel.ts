@@ -66,13 +66,18 @@ export class Panel {
   copy(context: CanvasRenderingContext2D, left: number, top: number, width: number, height: number, opacity: number): void {
     context.imageSmoothingEnabled = !this.base.classList.contains("is-crisp");
     context.globalAlpha = opacity;
-    if (this.shown) context.drawImage(this.base, left, top, width, height);
+    if (this.shown && !this.frame.classList.contains("is-empty")) context.drawImage(this.base, left, top, width, height);
     context.globalAlpha = 1;
     if (this.over.width) context.drawImage(this.over, left, top, width, height);
   }
 
   get text(): string {
     return this.line.textContent ?? "";
+  }
+
+  /** Why there is no picture; empty where there is one. */
+  get instead(): string {
+    return this.empty.textContent ?? "";
   }
 
   say(text: string): void {
