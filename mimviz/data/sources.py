@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Callable
+from functools import lru_cache, partial
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -65,29 +69,52 @@ def _csv(path: Path, image: str | None, label: str | None) -> Found:
 
 def _parquet(files: list[str], image: str | None, label: str | None) -> Found:
     from pyarrow import ArrowException
-    from pyarrow.parquet import read_table
+    from pyarrow.parquet import ParquetFile
 
     rows: list[Row] = []
     told: list[Any] = []
     names: list[str] = []
-    for file in files:
+    for path in files:
         try:
-            table = read_table(file)
+            with ParquetFile(path) as file:
+                schema, groups = (
+                    file.schema_arrow,
+                    [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)],
+                )
+                at = _column(schema.names, image, IMAGE_COLUMNS, "image", path)
+                tags = _column(schema.names, label, LABEL_COLUMNS, "label", path, needed=False)
+                told += file.read(columns=[tags]).column(tags).to_pylist() if tags else [-1] * sum(groups)
         except (ArrowException, OSError) as err:
-            raise ValueError(f"{file} cannot be read as Parquet: {err}") from err
-        at = _column(table.column_names, image, IMAGE_COLUMNS, "image", file)
-        tags = _column(table.column_names, label, LABEL_COLUMNS, "label", file, needed=False)
-        names = names or _named(table.schema.metadata, tags)
-        told += table.column(tags).to_pylist() if tags else [-1] * len(table)
-        column = table.column(at)
+            raise ValueError(f"{path} cannot be read as Parquet: {err}") from err
+        names = names or _named(schema.metadata, tags)
+        cells = _Cells(path, at, groups)
         rows += [
-            Row(f"{Path(file).name} row {i}", _bytes_of(column[i].as_py, Path(file).parent), -1)
-            for i in range(len(table))
+            Row(f"{Path(path).name} row {i}", _bytes_of(partial(cells.at, i), Path(path).parent), -1)
+            for i in range(sum(groups))
         ]
     if all(each is None or isinstance(each, int) for each in told):
         return [row._replace(label=-1 if n is None else n) for row, n in zip(rows, told, strict=True)], names
     found, numbers = _numbered(told)
     return [row._replace(label=n) for row, n in zip(rows, numbers, strict=True)], found
+
+
+class _Cells:
+    """A column of a Parquet file. Of its groups of rows the last two are held: the file may be larger than memory."""
+
+    def __init__(self, path: str, column: str, groups: list[int]) -> None:
+        self._path, self._column, self._starts = path, column, list(accumulate(groups, initial=0))
+        self._reading, self._group = Lock(), lru_cache(maxsize=2)(self._read)
+
+    def at(self, row: int) -> Any:
+        group = bisect_right(self._starts, row) - 1
+        with self._reading:  # rows are asked for by several threads
+            return self._group(group)[row - self._starts[group]].as_py()
+
+    def _read(self, group: int) -> Any:
+        from pyarrow.parquet import ParquetFile
+
+        with ParquetFile(self._path) as file:
+            return file.read_row_group(group, columns=[self._column]).column(self._column)
 
 
 def _hugging_face(source: Any, image: str | None, label: str | None) -> Found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from .train import begin_card, end_card, follow, plain_attention, prepare, sentence_of, size_of
@@ -14,9 +15,15 @@ def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "data",
         nargs="+",
-        help="Parquet files (image, label) with wildcards, or a folder with one folder for each class",
+        help="a folder with one folder for each class, Parquet files (with wildcards), or a CSV beside its pictures",
     )
-    add("--classes", required=True, help="JSON file with the names of the classes, in the order of their labels")
+    add(
+        "--classes",
+        default=None,
+        help="JSON file with the names of the classes, in the order of their labels (default: the data's)",
+    )
+    add("--image-column", default=None, metavar="NAME", help="of a Parquet file or a CSV, where it is not plain")
+    add("--label-column", default=None, metavar="NAME", help="the same for the labels")
     add(
         "--from",
         dest="source",
@@ -58,12 +65,15 @@ def run_tune(args: argparse.Namespace) -> int:
     from ..tune import Classifier, read_classes
     from ..zoo import save_vit
 
-    device, classes = prepare(args), read_classes(args.classes)
-    vit, name, options = _begin_with(args.source, classes)
+    device, source = prepare(args), _opened(args.source)
+    named = read_classes(args.classes) if args.classes else None
+    pictures = _labelled(args, args.data, source, named, args.limit)
+    classes = pictures.classes
+    print(_looked_over(pictures))
+    vit, name, options = _begin_with(args.source, source, classes)
+    held_out = _labelled(args, [args.validate], source, classes) if args.validate else None
     model = Classifier(vit, steps=args.steps, keep=args.keep, whole=args.whole, smoothing=args.smoothing).to(device)
     plain_attention(model, device, args.precision)
-    pictures = _labelled(args.data, model.encoder.grid, classes, args.limit)
-    held_out = _labelled([args.validate], model.encoder.grid, classes) if args.validate else None
     card = begin_card(args, "mimviz tune", WORDS, model, pictures, device)
     print(f"{args.source} as {name}: {size_of(card)}, {len(classes)} classes, {device}")
     out, began = Path(args.out), time.time()
@@ -86,7 +96,7 @@ def run_tune(args: argparse.Namespace) -> int:
 FACTS = ("batch", "source", "layer_decay", "keep", "whole", "smoothing", "crop", "precision")
 WORDS = (
     "classes", "from", "steps", "until", "batch", "lr", "layer_decay", "weight_decay", "keep", "whole", "smoothing", "crop", "seed",
-    "precision", "threads", "limit",
+    "precision", "threads", "limit", "image_column", "label_column",
 )  # fmt: skip
 
 
@@ -107,39 +117,83 @@ def _steps(args: argparse.Namespace, model, pictures, classes: list[str]):
     )  # fmt: skip
 
 
-def _begin_with(source: str, classes: list[str]) -> tuple:
-    """(timm ViT with a head for the classes, under which name, with which of its own keywords timm builds it)."""
-    from ..tune import classifier
+def _opened(source: str):
+    """A masked model, or the classifier of a file, to begin with."""
     from ..zoo import bundled, load_mim, read_vit
     from ..zoo.here import WEIGHTS
     from ..zoo.own import holds_vit
 
     path = WEIGHTS / f"{source}.safetensors" if source in bundled() else Path(source)
-    if holds_vit(path):
-        vit = read_vit(path)
-        if vit.classes != classes:
-            raise ValueError(f"{source} knows {len(vit.classes)} other classes, so it cannot be trained on for these")
-        return vit.requires_grad_(True), *vit.built
-    mim = load_mim(source)
-    vit, sentence = classifier(mim, len(classes)), sentence_of(mim)
+    return read_vit(path) if holds_vit(path) else load_mim(source)
+
+
+def _begin_with(source: str, model, classes: list[str]) -> tuple:
+    """(timm ViT with a head for the classes, under which name, with which of its own keywords timm builds it)."""
+    from ..grammar import MaskedModel
+    from ..tune import classifier
+
+    if not isinstance(model, MaskedModel):
+        if model.classes != classes:
+            raise ValueError(f"{source} knows {len(model.classes)} other classes, so it cannot be trained on for these")
+        return model.requires_grad_(True), *model.built
+    vit, sentence = classifier(model, len(classes)), sentence_of(model)
     kept = {key: value for key, value in sentence.encoder_options.items() if key != "positions"}
     head = {"num_classes": vit.num_classes, "global_pool": vit.global_pool}
     return vit, sentence.encoder, kept | head | {"fc_norm": type(vit.fc_norm).__name__ != "Identity"}
 
 
-def _labelled(sources: list[str], grid, classes: list[str], limit: int | None = None):
-    """Pictures, each with a label that has a class."""
-    from ..data import load_images
+# --- pictures ---
 
-    source = sources if len(sources) > 1 else sources[0]
-    pictures = load_images(source, size=(grid.height, grid.width), limit=limit)
-    low, high = int(pictures.labels.min()), int(pictures.labels.max())
+MANY = 20_000  # pictures of which every two are compared in a few seconds
+SHOWN = 20  # classes
+
+
+def _labelled(args: argparse.Namespace, sources: list[str], model, classes: list[str] | None, limit: int | None = None):
+    """A Dataset in which each picture has a class; `classes`: the names of all, or None for those of the data."""
+    from ..data import dataset
+    from ..grammar import MaskedModel
+    from ..vit import Encoder
+
+    grid = model.grid if isinstance(model, MaskedModel) else Encoder(model).grid
+    found = dataset(
+        sources if len(sources) > 1 else sources[0], size=(grid.height, grid.width), image=args.image_column,
+        label=args.label_column, limit=limit,
+    )  # fmt: skip
+    return _numbered(found, found.classes if classes is None else classes)
+
+
+def _numbered(found, classes: list[str]):
+    """The same pictures, labelled by the place of their class among `classes`: by name where the data use the same names."""
+    place = {name: number for number, name in enumerate(classes)}
+    shared = [number for number, name in enumerate(found.classes) if name in place]
+    if len(shared) == len(found.classes):
+        labels = found.labels.clone()
+        for number in shared:
+            labels[found.labels == number] = place[found.classes[number]]
+    elif moved := [found.classes[number] for number in shared if place[found.classes[number]] != number]:
+        other = next(name for name in found.classes if name not in place)
+        raise ValueError(
+            f"the data have a class {other!r}, which is none of the {len(classes)} named, and {moved[0]!r} at another place than "
+            "there: name the classes as the data do"
+        )
+    else:
+        labels = found.labels
+    low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes):
         raise ValueError(
             f"labels are {low} to {high}, but there are {len(classes)} classes, so 0 to {len(classes) - 1} are wanted"
             + (": pictures without a label cannot be learnt from" if low < 0 else "")
         )
-    return pictures
+    return replace(found, labels=labels, classes=classes)
+
+
+def _looked_over(pictures) -> str:
+    """The survey in words, with the pictures of each class."""
+    survey = pictures.survey(near=4 if len(pictures) <= MANY else None)
+    counts = [f"{name} {count}" for name, count in pictures.counts.items()]
+    told = ", ".join(counts[:SHOWN]) + (f" and {len(counts) - SHOWN} classes more" if len(counts) > SHOWN else "")
+    told = f"{survey}\n{told}"
+    return told if len(pictures) <= MANY else f"{told}\nof so many pictures, only equal ones were looked for"
 
 
 def _score(vit, held_out, encoder) -> dict:

@@ -80,6 +80,27 @@ def test_hugging_face(tmp_path):
     check(dataset(tmp_path, size=12))
 
 
+@pytest.mark.parametrize("group", [1, 2, 9])
+def test_parquet_is_read_a_group_of_rows_at_a_time(tmp_path, group):
+    """A file may be larger than memory: until pictures are decoded none of their bytes are held, then those of two groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from mimviz.data.sources import rows_of
+
+    rows = [{"image": {"bytes": encoded(image, "PNG"), "path": None}, "label": CLASSES[n]} for image, n in pictures()]
+    for part, name in ((rows[:4], "a"), (rows[4:], "b")):
+        pq.write_table(pa.Table.from_pylist(part), tmp_path / f"{name}.parquet", row_group_size=group)
+    check(dataset(tmp_path / "*.parquet", size=12))
+    noise = [{"image": np.random.default_rng(i).bytes(100_000), "label": 0} for i in range(20)]
+    pq.write_table(pa.Table.from_pylist(noise), tmp_path / "large.parquet", row_group_size=group)
+    before = pa.total_allocated_bytes()
+    found, _ = rows_of(tmp_path / "large.parquet")
+    assert pa.total_allocated_bytes() - before < 100_000
+    assert [row.data() for row in found] == [each["image"] for each in noise]
+    assert pa.total_allocated_bytes() - before < 2.5 * group * 100_000
+
+
 def test_torchvision(folder):
     from torchvision.datasets import FakeData, ImageFolder
 

@@ -71,6 +71,82 @@ def test_the_folders_of_a_folder_are_classes(files, tmp_path):
     assert read_vit(tmp_path / "run" / "model.safetensors").card["pictures"] == 4
 
 
+def folder(root, names):
+    """One picture after the other, each in the folder of its class; the last is the first once more."""
+    for index, name in enumerate(names):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        (root / name / f"{index}.png").write_bytes(photo(16 + index, 16))
+    (root / names[0] / "again.png").write_bytes(photo(16, 16))
+    return root
+
+
+def tune_on(files, source, out, *more):
+    words = [
+        "--from",
+        str(files / "mim.safetensors"),
+        "--device",
+        "cpu",
+        "-o",
+        str(out),
+        "--batch",
+        "4",
+        "--steps",
+        "1",
+    ]
+    return main(["tune", str(source), *words, *more])
+
+
+def test_data_tell_their_classes_and_are_looked_over_before_the_training(files, tmp_path, capsys):
+    root = folder(tmp_path / "photos", ("fox", "bee") * 2)
+    (root / "bee" / "broken.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match="1 of 6 pictures left out"):
+        assert tune_on(files, root, tmp_path / "run", "--validate", str(root / "gone")) == 2
+    said = capsys.readouterr()
+    assert "Dataset(5 pictures of 16 × 16, 2 classes, 1 left out)" in said.out
+    assert "1 equal to another one, e.g. fox/0.png and fox/again.png" in said.out and "bee 2, fox 3" in said.out
+    assert not (tmp_path / "run").exists() and said.err.startswith("mimviz tune: error: ")
+    (root / "bee" / "broken.png").unlink()
+    assert tune_on(files, root, tmp_path / "run") == 0
+    vit = read_vit(tmp_path / "run" / "model.safetensors")
+    assert vit.classes == ["bee", "fox"] and "--classes" not in vit.card["command"]
+
+
+def test_a_csv_beside_its_pictures(files, tmp_path, capsys):
+    root = folder(tmp_path / "photos", ("x",) * 4)
+    rows = "\n".join(f"x/{i}.png,{'ab'[i % 2]},{'cd'[i % 2]}" for i in range(4))
+    (root / "table.csv").write_text(f"photo,one,two\n{rows}\n")
+    assert tune_on(files, root / "table.csv", tmp_path / "no") == 2
+    assert "say which holds the image" in capsys.readouterr().err
+    columns = ["--image-column", "photo", "--label-column", "two"]
+    assert tune_on(files, root / "table.csv", tmp_path / "run", *columns, "--validate", str(root / "table.csv")) == 0
+    vit = read_vit(tmp_path / "run" / "model.safetensors")
+    assert vit.classes == ["c", "d"] and vit.card["held_out"] == 4 and " ".join(columns) in vit.card["command"]
+
+
+def test_named_classes_keep_the_place_that_was_said(files, tmp_path, monkeypatch, capsys):
+    """Folders are in the order of the alphabet, the file of classes in another: the names decide."""
+    from mimviz.lab import tune as command
+
+    seen, first = [], command._steps
+    monkeypatch.setattr(
+        command, "_steps", lambda args, model, data, names: seen.append(data) or first(args, model, data, names)
+    )
+    (files / "classes.json").write_text(json.dumps(["fox", "ant", "bee"]))
+    root = folder(tmp_path / "photos", ("fox", "bee") * 2)
+    assert tune_on(files, root, tmp_path / "run", "--classes", str(files / "classes.json")) == 0
+    (data,) = seen
+    assert data.counts == {"fox": 3, "ant": 0, "bee": 2}
+    assert all(
+        data.classes[label] == name.split("/")[0] for label, name in zip(data.labels.tolist(), data.names, strict=True)
+    )
+    (files / "classes.json").write_text(json.dumps(["fox", "wasp"]))
+    assert tune_on(files, root, tmp_path / "no", "--classes", str(files / "classes.json")) == 2
+    assert (
+        "the data have a class 'bee', which is none of the 2 named, and 'fox' at another place"
+        in capsys.readouterr().err
+    )
+
+
 def test_a_run_that_ends_early_is_a_model_and_a_classifier_is_trained_on(files, tmp_path, capsys):
     assert tune(files, tmp_path / "first", "--steps", "9", "--until", "2") == 0
     first = tmp_path / "first" / "model.safetensors"
