@@ -22,7 +22,8 @@ class MaskedModel(nn.Module):
     """One sentence of the grammar as a module: call it with normalized pictures to train, `reconstruct` to look.
 
     The words are plain attributes, so one can be exchanged: `mim.where = Units(0.6)`. `teacher`: the encoder, if any, that words
-    of this sentence ask; they keep a plain reference, it lives here.
+    of this sentence ask; they keep a plain reference, it lives here. blr: the base learning rate, of 256 pictures, that `fit` shall
+    keep to: it warns where its `lr` is far from blr · batch / 256. None: any will do.
     """
 
     def __init__(
@@ -36,10 +37,11 @@ class MaskedModel(nn.Module):
         loss: Callable,
         teacher: Teacher | None = None,
         name="",
+        blr: float | None = None,
     ):
         super().__init__()
         self.encoder, self.where, self.how, self.target = encoder, where, how, target
-        self.decoder, self.loss, self.teacher, self.name = decoder, loss, teacher, name
+        self.decoder, self.loss, self.teacher, self.name, self.blr = decoder, loss, teacher, name, blr
 
     def forward(self, images: Float[Tensor, "B 3 H W"], mask: Mask | None = None) -> Outcome:
         """Normalized pictures (B, 3, height, width) and a mask (or None: `where` draws one) → Outcome with a gradient."""

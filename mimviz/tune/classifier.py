@@ -22,6 +22,8 @@ from ..grammar.where import Highest
 from ..vit import Encoder
 from ._models import heads, vit_of
 
+BLR = 1e-3  # MAE's fine-tuning, appendix A.1, table 9: with AdamW and layer decay 0.75
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -65,6 +67,7 @@ class Classifier(nn.Module):
     keep: share of the patches seen in a step of training, drawn anew for each picture.
     whole, steps: the last share `whole` of all `steps` sees every patch, as the model will when it is used.
     mix: (pictures, labels) → (pictures, shares of classes), in training alone, e.g. `tune.Mix(classes)`.
+    blr: the base learning rate that `fit` shall keep to, else it warns; "paper": MAE's for fine-tuning, so lr = 1e-3 · batch / 256.
     """
 
     wants_labels = True
@@ -78,6 +81,7 @@ class Classifier(nn.Module):
         whole: float = 0.15,
         smoothing: float = 0.1,
         mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        blr: float | Literal["paper"] | None = None,
     ) -> None:
         super().__init__()
         if not 0 < keep <= 1 or not 0 <= whole <= 1 or not 0 <= smoothing < 1:
@@ -85,6 +89,7 @@ class Classifier(nn.Module):
         self.encoder = Encoder(vit)
         self.where, self.how = Highest(1 - keep), Drop()
         self.keep, self.smoothing, self.mix = keep, smoothing, mix
+        self.blr = BLR if blr == "paper" else blr
         self.parted = round(steps * (1 - whole)) if keep < 1 else 0
         self.register_buffer("done", torch.zeros((), dtype=torch.int64))  # a run that goes on must know where it is
 

@@ -11,7 +11,7 @@ from torch import nn
 import mimviz as mv
 from mimviz.data import Batches
 from mimviz.train import TrainingWarning, leaks
-from mimviz.tune import Classifier
+from mimviz.tune import Classifier, scaled_lr
 
 from .small import HALF, batches, model, pictures
 
@@ -128,6 +128,23 @@ def test_a_learning_rate_off_the_batch_rule():
     assert len(found) == 1 and "base rate 0.00015 means 2.34e-06 for batches of 4" in found[0]
     found, _ = told(mv.fit(rule, batches(), steps=4, lr=right / 5))
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(("blr", "base"), [(None, None), ("paper", 1.0), (4e-2, 4e-2)])
+def test_the_rate_of_the_paper_is_held_to_where_it_was_asked_for(blr, base):
+    """MAE, tables 8 and 9: base rates 1.5e-4 to pre-train and 1e-3 to fine-tune, times batch / 256; silent unless asked."""
+    encoder = mv.encoder("vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=24, depth=1, num_heads=2)
+    mae = mv.recipes.mae(encoder, dim=16, depth=1, blr=blr)
+    labelled = Batches(photos(), 4, mean=HALF, std=HALF, labels=torch.arange(len(photos())) % 3)
+    for learner, data, paper in ((mae, batches(), 1.5e-4), (classifier(blr=blr), labelled, 1e-3)):
+        held = base if base != 1.0 else paper
+        assert learner.blr == held
+        assert told(mv.fit(learner, data, steps=4, lr=scaled_lr(held or paper, 4))) == ([], None)
+        found, _ = told(mv.fit(learner, data, steps=4, lr=40 * scaled_lr(held or paper, 4)))
+        if base is None:
+            assert found == []
+        else:
+            assert len(found) == 1 and f"base rate {held:.3g} means {held * 4 / 256:.3g} for batches of 4" in found[0]
 
 
 def test_a_model_that_was_left_in_eval_mode():
