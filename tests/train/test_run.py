@@ -186,12 +186,23 @@ def test_half_a_step_is_given_up_for_what_was_kept(tmp_path, whole):
     assert same(run, whole)
 
 
-def test_ctrl_c_while_waiting_stops_and_keeps(capsys):
+@pytest.fixture
+def interruptible():
+    """A background job of a shell ignores Ctrl-C, and Python with it; here it is heard."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_while_waiting_stops_and_keeps(capsys, interruptible):
     run = Run(model(), batches(), steps=5000).start()
-    until(run, 2)
-    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        run.wait(60)
+    try:
+        until(run, 2)
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            run.wait(60)
+    finally:
+        run.stop()  # a run left behind would draw from the random numbers of every test after this one
     assert run.state == "stopped" and run.moments.newest.step == len(run.history)
     assert capsys.readouterr().out.startswith(f"Stopped after step {len(run.history)} of 5000. Kept: all of it")
 
@@ -288,7 +299,9 @@ def test_what_cannot_be_run_is_refused_with_its_cause():
     with pytest.raises(ValueError, match="nothing to train"):
         Run(model().requires_grad_(False), batches())
     run = Run(model(), [pictures()], steps=3)
+    slow = Run(At(1, lambda: time.sleep(0.5)), batches(), steps=3).start()
     with pytest.raises(TimeoutError, match="still trains"):
-        Run(At(1, lambda: time.sleep(0.5)), batches(), steps=3).start().wait(0.05)
+        slow.wait(0.05)
+    slow.wait(60)
     with pytest.raises(TypeError, match="uint8"):
         run.start().wait(60)
