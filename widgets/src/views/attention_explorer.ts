@@ -1,5 +1,4 @@
 /** AttentionExplorer: every layer and head at a glance, one layer under the pointer. */
-import type { RenderProps } from "@anywidget/types";
 import { asBytes } from "../kit/binary";
 import type { Cell } from "../kit/atlas";
 import { sortHeads } from "../kit/atlas";
@@ -8,7 +7,7 @@ import { decode } from "../kit/decode";
 import { Exploration, type ExplorerModel } from "../kit/exploration";
 import { count } from "../kit/mask";
 import { describeKnockouts } from "../kit/knockouts";
-import { follow, lifetime, watchSize } from "../kit/lifetime";
+import { follow, renderer, watchSize } from "../kit/lifetime";
 import { list, number, record, text } from "../kit/read";
 import { readProblem } from "../kit/report";
 import { nameOf, placeOf, saidOf } from "../kit/stacks";
@@ -224,13 +223,4 @@ function describeLoss(raw: Record<string, unknown>): string[] {
   return [`loss ${now.toPrecision(3)}${before !== null && before !== now ? ` (was ${before.toPrecision(3)})` : ""}`];
 }
 
-function render({ model, el, signal }: RenderProps<AttentionExplorerTraits>): () => void {
-  const life = lifetime(signal);
-  new AttentionExplorer(model, el, life.signal);
-  return () => {
-    life.end();
-    el.replaceChildren();
-  };
-}
-
-export default { render };
+export default { render: renderer(AttentionExplorer) };

@@ -1,9 +1,9 @@
 /** JudgeBoard: which map can be trusted, by whose measure, and how sure is that? */
-import type { AnyModel, RenderProps } from "@anywidget/types";
+import type { AnyModel } from "@anywidget/types";
 import { asBytes } from "../kit/binary";
 import { type Board, type Judge, readBoard, readDetail, readJudges } from "../kit/board";
 import { panelWidth } from "../kit/layout";
-import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
+import { follow, listen, renderer, watchSize } from "../kit/lifetime";
 import { list, number, record, text } from "../kit/read";
 import { readProblem } from "../kit/report";
 import type { JudgeBoardTraits } from "../traits";
@@ -157,13 +157,4 @@ class JudgeBoard {
   }
 }
 
-function render({ model, el, signal }: RenderProps<JudgeBoardTraits>): () => void {
-  const life = lifetime(signal);
-  new JudgeBoard(model, el, life.signal);
-  return () => {
-    life.end();
-    el.replaceChildren();
-  };
-}
-
-export default { render };
+export default { render: renderer(JudgeBoard) };

@@ -1,11 +1,11 @@
 /** MaskPainter: hide patches with the pointer, watch the model fill them in. */
-import type { AnyModel, RenderProps } from "@anywidget/types";
+import type { AnyModel } from "@anywidget/types";
 import { asBytes, asFloats } from "../kit/binary";
 import type { Pixels } from "../kit/compose";
 import { decode, fromRgb } from "../kit/decode";
 import { Latest } from "../kit/latest";
 import { panelWidth } from "../kit/layout";
-import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
+import { follow, listen, renderer, watchSize } from "../kit/lifetime";
 import { type Mask, count } from "../kit/mask";
 import { type Problem, type Report, readProblem, readReport } from "../kit/report";
 import { MaskSession } from "../kit/session";
@@ -225,13 +225,4 @@ class MaskPainter {
   }
 }
 
-function render({ model, el, signal }: RenderProps<MaskPainterTraits>): () => void {
-  const life = lifetime(signal);
-  new MaskPainter(model, el, life.signal);
-  return () => {
-    life.end();
-    el.replaceChildren();
-  };
-}
-
-export default { render };
+export default { render: renderer(MaskPainter) };

@@ -1,12 +1,12 @@
 /** RecipeLab: recipes of masked image modelling, word by word, on one picture under one mask. */
-import type { AnyModel, RenderProps } from "@anywidget/types";
+import type { AnyModel } from "@anywidget/types";
 import { asBytes } from "../kit/binary";
 import { type Pixels, compose, meanColour } from "../kit/compose";
 import { decode } from "../kit/decode";
 import { indexOf } from "../kit/grid";
 import { Latest } from "../kit/latest";
 import { panelWidth } from "../kit/layout";
-import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
+import { follow, listen, renderer, watchSize } from "../kit/lifetime";
 import { count } from "../kit/mask";
 import { type Facts, type PanelSaid, type Said, readCatalogue, readFacts, readForm, readPanels, readSaid } from "../kit/recipe_lab";
 import { type Raw, list, number, record, text } from "../kit/read";
@@ -280,13 +280,4 @@ class RecipeLab {
   }
 }
 
-function render({ model, el, signal }: RenderProps<RecipeLabTraits>): () => void {
-  const life = lifetime(signal);
-  new RecipeLab(model, el, life.signal);
-  return () => {
-    life.end();
-    el.replaceChildren();
-  };
-}
-
-export default { render };
+export default { render: renderer(RecipeLab) };

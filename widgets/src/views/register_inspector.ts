@@ -1,5 +1,5 @@
 /** RegisterInspector: where the norms of tokens part, who looks where, and what registers or a repair change. */
-import type { AnyModel, RenderProps } from "@anywidget/types";
+import type { AnyModel } from "@anywidget/types";
 import { asBytes, asFloats } from "../kit/binary";
 import type { Pixels } from "../kit/compose";
 import { readCurve } from "../kit/curve";
@@ -8,7 +8,7 @@ import type { Grid } from "../kit/grid";
 import { NOTHING, type Told, patchOf, plural, readTold, sayToken } from "../kit/inspection";
 import { Latest } from "../kit/latest";
 import { panelWidth } from "../kit/layout";
-import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
+import { follow, listen, renderer, watchSize } from "../kit/lifetime";
 import { layerOf, readModes } from "../kit/norms";
 import { number, record, text } from "../kit/read";
 import { readProblem } from "../kit/report";
@@ -250,13 +250,4 @@ class RegisterInspector {
   }
 }
 
-function render({ model, el, signal }: RenderProps<RegisterInspectorTraits>): () => void {
-  const life = lifetime(signal);
-  new RegisterInspector(model, el, life.signal);
-  return () => {
-    life.end();
-    el.replaceChildren();
-  };
-}
-
-export default { render };
+export default { render: renderer(RegisterInspector) };

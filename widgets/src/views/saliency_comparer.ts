@@ -1,11 +1,11 @@
 /** SaliencyComparer: maps of many methods side by side, on one honest scale. */
-import type { AnyModel, RenderProps } from "@anywidget/types";
+import type { AnyModel } from "@anywidget/types";
 import { asBytes, asFloats } from "../kit/binary";
 import type { Pixels } from "../kit/compose";
 import { decode } from "../kit/decode";
 import { indexOf } from "../kit/grid";
 import { panelWidth } from "../kit/layout";
-import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
+import { follow, listen, renderer, watchSize } from "../kit/lifetime";
 import { number, record, text } from "../kit/read";
 import { readProblem } from "../kit/report";
 import { type Entry, type Subject, keyOf, patchesIn, rangesOf, readEntry, readRegion, readSubjects, toTable } from "../kit/saliency";
@@ -232,13 +232,4 @@ class SaliencyComparer {
   }
 }
 
-function render({ model, el, signal }: RenderProps<SaliencyComparerTraits>): () => void {
-  const life = lifetime(signal);
-  new SaliencyComparer(model, el, life.signal);
-  return () => {
-    life.end();
-    el.replaceChildren();
-  };
-}
-
-export default { render };
+export default { render: renderer(SaliencyComparer) };

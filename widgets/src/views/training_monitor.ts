@@ -1,10 +1,10 @@
 /** TrainingMonitor: a training to be watched, paused, rewound and branched. */
-import type { AnyModel, RenderProps } from "@anywidget/types";
+import type { AnyModel } from "@anywidget/types";
 import { asBytes, asFloats } from "../kit/binary";
 import { toPoint } from "../kit/grid";
 import type { Patch } from "../kit/grid";
 import { panelWidth } from "../kit/layout";
-import { follow, lifetime, listen, watchSize } from "../kit/lifetime";
+import { follow, listen, renderer, watchSize } from "../kit/lifetime";
 import { list, number, record } from "../kit/read";
 import { readPanels } from "../kit/recipe_lab";
 import { readProblem } from "../kit/report";
@@ -225,13 +225,4 @@ class TrainingMonitor {
   }
 }
 
-function render({ model, el, signal }: RenderProps<TrainingMonitorTraits>): () => void {
-  const life = lifetime(signal);
-  new TrainingMonitor(model, el, life.signal);
-  return () => {
-    life.end();
-    el.replaceChildren();
-  };
-}
-
-export default { render };
+export default { render: renderer(TrainingMonitor) };

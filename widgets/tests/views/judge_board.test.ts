@@ -5,6 +5,7 @@ import widget from "../../src/views/judge_board";
 import { fakeCanvas } from "../fake_canvas";
 import { Fake, bytes } from "../fake_model";
 import { countListeners } from "./listeners";
+import { stage } from "./stage";
 
 const known = (more = {}) => ({
   cells: [["A", "Deletion", 0.2, 0.1, 0.3, 2, 1, ""], ["B", "Deletion", 0.1, null, null, 1, 1, ""], ["A", "Mass", null, null, null, 0, 0, ""], ["B", "Mass", null, null, null, 0, 0.2, "TypeError: no classes"]],
@@ -18,13 +19,9 @@ const settle = () => new Promise((resolve) => setTimeout(resolve, 40));
 
 async function mount() {
   const model = new Fake<JudgeBoardTraits>(traits());
-  const host = new AbortController();
-  const el = document.createElement("div");
-  document.body.append(el);
-  widget.render({ model, el, signal: host.signal } as unknown as Parameters<typeof widget.render>[0]);
+  const staged = stage(widget, model);
   await settle();
-  const all = <T extends HTMLElement>(selector: string) => [...el.querySelectorAll(selector)] as T[];
-  return { model, host, el, all };
+  return { model, ...staged };
 }
 
 beforeEach(() => void fakeCanvas({ width: 4, height: 4 }));

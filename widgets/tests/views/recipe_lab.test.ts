@@ -5,6 +5,7 @@ import widget from "../../src/views/recipe_lab";
 import { fakeCanvas } from "../fake_canvas";
 import { Fake, bytes, hiddenIn } from "../fake_model";
 import { countListeners } from "./listeners";
+import { stage } from "./stage";
 
 const number = (name: string, value: number, path = [name]) => ({ path, name, kind: "number", value, min: 0, max: 1, step: 0.01 });
 const RECIPE = {
@@ -57,13 +58,8 @@ const settle = () => new Promise((resolve) => setTimeout(resolve, 30));
 
 async function mount(traits: Partial<RecipeLabTraits> = {}) {
   const model = lab(traits);
-  const host = new AbortController();
-  const el = document.createElement("div");
-  document.body.append(el);
-  widget.render({ model, el, signal: host.signal } as unknown as Parameters<typeof widget.render>[0]);
+  const { host, el, find, all } = stage(widget, model);
   await settle();
-  const find = <T extends HTMLElement>(selector: string) => el.querySelector(selector) as T;
-  const all = <T extends HTMLElement>(selector: string) => [...el.querySelectorAll(selector)] as T[];
   const choose = (selector: string, value: string) => {
     const menu = find<HTMLSelectElement>(selector);
     menu.value = value;

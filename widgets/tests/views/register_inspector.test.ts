@@ -5,6 +5,7 @@ import widget from "../../src/views/register_inspector";
 import { fakeCanvas } from "../fake_canvas";
 import { bytes } from "../fake_model";
 import { countListeners } from "./listeners";
+import { stage } from "./stage";
 
 type Traits = Partial<RegisterInspectorTraits>;
 const N = 16;
@@ -57,11 +58,7 @@ afterEach(() => {
 async function mount(traits: Traits = {}) {
   const model = new Model();
   Object.assign(model.traits, traits);
-  const host = new AbortController();
-  const el = document.createElement("div");
-  document.body.append(el);
-  widget.render({ model, el, signal: host.signal } as unknown as Parameters<typeof widget.render>[0]);
-  const find = <T extends HTMLElement>(selector: string) => el.querySelector(selector) as T;
+  const { host, el, find } = stage(widget, model);
   for (const frame of el.querySelectorAll<HTMLElement>("[data-frame]")) {
     frame.getBoundingClientRect = () => ({ left: 0, top: 0, width: 100, height: 100 }) as DOMRect;
   }

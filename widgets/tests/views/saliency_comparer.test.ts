@@ -4,6 +4,7 @@ import widget from "../../src/views/saliency_comparer";
 import { fakeCanvas } from "../fake_canvas";
 import { bytes } from "../fake_model";
 import { countListeners } from "./listeners";
+import { stage } from "./stage";
 
 type Traits = Record<string, unknown>;
 
@@ -43,12 +44,8 @@ const floats = (...values: number[]) => new DataView(Float32Array.from(values).b
 async function mount(traits: Traits = {}) {
   const model = new Model();
   model.push(traits);
-  const host = new AbortController();
-  const el = document.createElement("div");
-  document.body.append(el);
-  widget.render({ model, el, signal: host.signal } as unknown as Parameters<typeof widget.render>[0]);
+  const { host, el, all } = stage(widget, model);
   await settle();
-  const all = <T extends HTMLElement>(selector: string) => [...el.querySelectorAll(selector)] as T[];
   const tell = async (method: string, more: Traits = {}, values = floats(0, 1, 2, 4)) => {
     model.push({ part: values, entry: { key: `${method}|0.0.-1`, method, rows: 2, cols: 2, finished: true, done: 1, passes: 1, seconds: 0.1, by: `${method}()`, ...more } });
     await settle();

@@ -5,6 +5,7 @@ import type { TrainingMonitorTraits } from "../../src/traits";
 import { fakeCanvas } from "../fake_canvas";
 import { Fake, bytes } from "../fake_model";
 import { countListeners } from "./listeners";
+import { stage } from "./stage";
 
 const settle = (ms = 40) => new Promise((resolve) => setTimeout(resolve, ms));
 const floats = (...values: number[]) => new DataView(Float32Array.from(values).buffer);
@@ -33,12 +34,8 @@ async function mount(traits: Partial<TrainingMonitorTraits> = {}) {
     title: "Training", report: report(run()), curves: floats(...rows(8)), frame: {}, pictures: bytes([]), methods: ["Attention", "LRP"], chosen: ["Attention"],
     moment: -1, command: {}, branching: false, problem: {}, ...traits,
   });
-  const host = new AbortController();
-  const el = document.createElement("div");
-  document.body.append(el);
-  widget.render({ model, el, signal: host.signal } as unknown as Parameters<typeof widget.render>[0]);
+  const { host, el, find: one } = stage(widget, model);
   await settle();
-  const one = <T extends Element = HTMLElement>(selector: string) => el.querySelector(selector) as unknown as T;
   const click = (name: string, at = 0) => ([...el.querySelectorAll(`[data-action=${name}]`)][at] as HTMLElement).click();
   return { model, host, el, one, click };
 }
