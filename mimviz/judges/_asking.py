@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core import Heatmap, seeded
 from ..vit import Scene
+from .removal.painting import passed
 
 Scale = Literal["probability", "logit", "log-odds"]
 Unit = Literal["patch", "pixel"]
@@ -56,6 +57,12 @@ def without(scene: Scene, hidden: Tensor, removal: Removal, scale: Scale = "prob
     """hidden (K, B, rows, cols) → (K, B): the target's score with these cells taken away."""
     size = max(CELLS // hidden[0].numel(), 1)
     return torch.cat([read(scene, removal.outputs(scene, part), scale) for part in hidden.split(size)])
+
+
+def seen(scene: Scene, hidden: Tensor, removal: Removal) -> tuple[Tensor, Tensor]:
+    """hidden (K, B, rows, cols) → what the model says (K · B, classes), and the pictures (K · B, 3, H, W), each painted once."""
+    pictures = removal.pictures(scene, hidden)
+    return (passed(scene, pictures) if removal.exact else removal.outputs(scene, hidden)), pictures
 
 
 def fitting(scene: Scene, heat: Heatmap) -> None:
@@ -104,8 +111,8 @@ def counts(cells: int, steps: int) -> Tensor:
 def frames(scene: Scene, hidden: Tensor, removal: Removal, scale: Scale) -> Iterator[Frame]:
     """One after another, for who wants to look: hidden (K, B, rows, cols)."""
     for each in hidden:
-        score = without(scene, each[None], removal, scale)[0]
-        yield Frame(float(each.float().mean()), each, score, removal.pictures(scene, each[None]))
+        outputs, pictures = seen(scene, each[None], removal)
+        yield Frame(float(each.float().mean()), each, read(scene, outputs, scale)[0], pictures)
 
 
 def lens_of(heat: Heatmap, judge: object) -> Callable[[Scene], Heatmap]:

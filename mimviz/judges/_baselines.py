@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ..core import Heatmap, seeded
+from ..lenses._artifacts import slope
 from ..vit import Scene
 
 
@@ -30,8 +31,4 @@ class EdgeMap:
     """(B, H, W): the length of Sobel's gradient of the grey picture, which looks like a saliency map and asks no model."""
 
     def __call__(self, scene: Scene) -> Heatmap:
-        grey = torch.nn.functional.pad(scene.images.float().mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-        across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=grey.device)[None, None] / 8
-        dx = torch.nn.functional.conv2d(grey, across)
-        dy = torch.nn.functional.conv2d(grey, across.mT)
-        return Heatmap((dx.square() + dy.square()).sqrt()[:, 0], by=self)
+        return Heatmap(slope(scene.images.float()), by=self)

@@ -139,9 +139,8 @@ class Board:
 
     def disagreement(self) -> dict[tuple[str, str], float]:
         """{(judge, judge): 0..1}: how far two judges differ in their order of the methods, see `mimviz.judges.disagreement`."""
-        table = self.table()
         sign = {name: 1 if judge.better == "higher" else -1 for name, judge in self.judges.items()}
-        good = {j: [sign[j] * table[m, j].mean for m in self.methods] for j in self.judges}
+        good = {j: [sign[j] * _mean(self._values(m, j)) for m in self.methods] for j in self.judges}
         return {(a, b): disagreement(good[a], good[b]) for a in self.judges for b in self.judges}
 
     def csv(self) -> str:
@@ -177,14 +176,19 @@ class Board:
             )
         return Cell(method, judge, picture, float(score.value[0]), time.perf_counter() - began, score.note)
 
+    def _cells(self, method: str, judge: str) -> list[Cell]:
+        return [self.cells[key] for p in range(len(self.pictures)) if (key := (method, judge, p)) in self.cells]
+
+    def _values(self, method: str, judge: str) -> np.ndarray:
+        """Of the pictures so far, those of which the judge can say something."""
+        values = np.array([cell.value for cell in self._cells(method, judge)])
+        return values[np.isfinite(values)]
+
     def _summary(self, method: str, judge: str) -> Summary:
-        mine = [self.cells[key] for p in range(len(self.pictures)) if (key := (method, judge, p)) in self.cells]
-        values = np.array([cell.value for cell in mine])
-        values = values[np.isfinite(values)]
+        mine, values = self._cells(method, judge), self._values(method, judge)
         low, high = _interval(values, self.seed)
-        mean = float(values.mean()) if len(values) else float("nan")
         errors = tuple(dict.fromkeys(cell.error for cell in mine if cell.error))
-        return Summary(mean, low, high, len(values), sum(cell.seconds for cell in mine), errors)
+        return Summary(_mean(values), low, high, len(values), sum(cell.seconds for cell in mine), errors)
 
     def _write(self, cell: Cell) -> None:
         if self._file is not None:
@@ -227,6 +231,10 @@ def _named(words: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
     if not named:
         raise ValueError("the list is empty, but at least one method and one judge are wanted")
     return named
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _interval(values: np.ndarray, seed: int, *, draws: int = 1000) -> tuple[float, float]:

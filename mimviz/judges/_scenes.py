@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..vit import Scene, class_index
@@ -17,12 +16,7 @@ def anew(scene: Scene, *, model: nn.Module | None = None, images: Tensor | None 
     """
     images = scene.images if images is None else images
     target = asked(scene) if target is None else target
-    outside = torch.full_like(
-        images, -1.0
-    )  # a scene takes tensors within 0..1 for pictures that are still to be normalized
-    made = Scene(scene.model if model is None else model, outside, target=target)
-    made.images = images.detach()
-    return made
+    return Scene(scene.model if model is None else model, images.detach(), target=target, normalized=True)
 
 
 def asked(scene: Scene) -> Any:

@@ -10,7 +10,7 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import torch
+from ..vit.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from ._board import Board
@@ -65,15 +65,6 @@ def manifest(board: Board) -> dict[str, Any]:
     versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
     device = str(next(board.model.parameters()).device)
     return {"question": question, "versions": versions, "device": device, "cells": board.done, "of": board.total}
-
-
-def fingerprint(model: torch.nn.Module) -> str:
-    """Of the weights, their names and their shapes: 16 hexadecimal digits."""
-    found = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        found.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()[:16]
 
 
 def _best(found: list[tuple[str, float]], better: str) -> str | None:

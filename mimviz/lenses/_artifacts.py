@@ -20,9 +20,14 @@ SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 
 def sobel_edges(pictures: Tensor, *, threshold: float = 0.1) -> Tensor:
     """(B, C, H, W) in 0..1 → (B, H, W) boolean: where the slope of the grey picture, at most 1/√2, is above the threshold."""
+    return slope(pictures) > threshold
+
+
+def slope(pictures: Tensor) -> Tensor:
+    """(B, C, H, W) → (B, H, W): the length of Sobel's gradient of the grey picture, a change per pixel."""
     kernel = torch.tensor(SOBEL).to(pictures) / 8
     grey = F.pad(pictures.mean(1, keepdim=True), [1] * 4, mode="replicate")
-    return F.conv2d(grey, torch.stack([kernel, kernel.T])[:, None]).square().sum(1).sqrt() > threshold
+    return F.conv2d(grey, torch.stack([kernel, kernel.T])[:, None]).square().sum(1).sqrt()
 
 
 def hallucination(pictures: Tensor, explanations: Tensor, *, edges: Edges = sobel_edges) -> Tensor:

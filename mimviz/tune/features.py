@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..core import Picture
 from ..vit import Encoder, evaluating
+from ..vit.fingerprint import fingerprint
 from ._models import vit_of
 
 Pool = Literal["avg", "token", "both"]
@@ -75,6 +76,14 @@ class Features:
         return _rows[name]
 
 
+def rows_of(X: Any, probe: Any) -> np.ndarray:
+    """(N, D): rows of features as they are, or those of pictures as `probe` (its model, pool, batch and folder) reads them."""
+    if isinstance(X, np.ndarray) and X.ndim == 2:
+        return X
+    features: Any = Features(probe.model, pool=probe.pool, batch=probe.batch, folder=probe.folder)
+    return features(X)
+
+
 def as_images(pictures: Any, encoder: Encoder) -> Tensor:
     """uint8 (N, 3, height, width), fitted to the model where they are Pictures. TypeError for what is neither."""
     pictures = getattr(pictures, "images", pictures)
@@ -88,20 +97,6 @@ def as_images(pictures: Any, encoder: Encoder) -> Tensor:
     raise TypeError(
         f"pictures are {what}, but uint8 (N, 3, {height}, {width}) or a list of Pictures is wanted: mimviz.data.dataset reads"
     )
-
-
-def fingerprint(model: torch.nn.Module) -> str:
-    """The same for models with the same weights, whatever they were loaded from."""
-    found = hashlib.blake2b(type(model).__name__.encode(), digest_size=16)
-    found.update(
-        str(
-            sorted((k, str(v)) for k, v in vars(model).items() if isinstance(v, (bool, int, str)) and k != "training")
-        ).encode()
-    )
-    for name, tensor in model.state_dict().items():
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
 
 
 def _read(file: Path) -> dict[bytes, np.ndarray]:

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from .features import Features, Pool
+from .features import Pool, rows_of
 
 
 class KNN(ClassifierMixin, BaseEstimator):
@@ -51,10 +51,7 @@ class KNN(ClassifierMixin, BaseEstimator):
 
     def features(self, X: Any) -> np.ndarray:
         """(N, D): what neighbours are found by."""
-        if isinstance(X, np.ndarray) and X.ndim == 2:
-            return X
-        features: Any = Features
-        return features(self.model, pool=self.pool, batch=self.batch, folder=self.folder)(X)
+        return rows_of(X, self)
 
     def predict(self, X: Any) -> np.ndarray:
         """(N,): a class for each picture."""

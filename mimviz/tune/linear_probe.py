@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from .features import Features, Pool
+from .features import Pool, rows_of
 
 
 class LinearProbe(ClassifierMixin, BaseEstimator):
@@ -60,10 +60,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
 
     def features(self, X: Any) -> np.ndarray:
         """(N, D): what the head reads."""
-        if isinstance(X, np.ndarray) and X.ndim == 2:
-            return X
-        features: Any = Features
-        return features(self.model, pool=self.pool, batch=self.batch, folder=self.folder)(X)
+        return rows_of(X, self)
 
     def predict(self, X: Any) -> np.ndarray:
         """(N,): a class for each picture."""

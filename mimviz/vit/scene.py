@@ -26,6 +26,7 @@ class Scene:
     of such, or normalized tensors (B, 3, H, W). target: a class by number or name, one for each picture or one for all; a function
     of the output, logits (B, classes) → (B,); None means each picture's best class, and of a masked model its loss.
     mask: what an encoder or masked model hides, one for all pictures or one for each; a masked model draws its own unless told.
+    normalized: whether tensors are as the model takes them; None tells by values outside 0..1.
     layers: numbers (also negative) of the layers and blocks that are kept, where all would need too much memory (`trace.bytes`).
 
     The model is left as it was found: modes, hooks, `.grad`. `trace` is one pass without a gradient; whatever needs a gradient
@@ -40,10 +41,13 @@ class Scene:
         target: Target = None,
         mask: Any = None,
         layers: Collection[int] | None = None,
+        normalized: bool | None = None,
     ):
+        ready = _normalized(pictures) if normalized is None else normalized
+        size = (pictures.shape[2], pictures.shape[3]) if ready else None  # else the model's own
         self.model = model
-        self.subject: Subject = subject(model, mask, count=_count(pictures), size=_size(pictures))
-        self.images, self._shown = _opened(pictures, self.anatomy, next(model.parameters()))
+        self.subject: Subject = subject(model, mask, count=_count(pictures), size=size)
+        self.images, self._shown = _opened(pictures, self.anatomy, next(model.parameters()), ready)
         self.target = target
         self._edits = changes_in(model)
         self._layers = None if layers is None else _numbers(layers, len(self.anatomy.blocks))
@@ -215,17 +219,12 @@ def _normalized(pictures: Any) -> bool:
     return isinstance(pictures, Tensor) and pictures.ndim == 4 and bool(pictures.min() < 0 or pictures.max() > 1)
 
 
-def _size(pictures: Any) -> tuple[int, int] | None:
-    """(height, width) where it is given; else the model's own."""
-    return (pictures.shape[2], pictures.shape[3]) if _normalized(pictures) else None
-
-
-def _opened(pictures: Any, parts: Anatomy, weights: Tensor) -> tuple[Tensor, list[Picture] | None]:
+def _opened(pictures: Any, parts: Anatomy, weights: Tensor, ready: bool) -> tuple[Tensor, list[Picture] | None]:
     """Pictures as the model takes them, (B, 3, H, W), normalized, on its device; and as people see them, where they came so."""
     from ..data import image
 
     height, width = parts.size
-    if _normalized(pictures):
+    if ready:
         if tuple(pictures.shape[1:]) != (3, height, width):
             raise ValueError(f"pictures are {tuple(pictures.shape)}, but (B, 3, {height}, {width}) is wanted")
         return _usable(pictures.to(weights)), None

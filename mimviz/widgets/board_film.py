@@ -9,7 +9,7 @@ import torch
 
 from ..core import Picture
 from ..judges import Board, removal
-from ..judges._asking import read
+from ..judges._asking import read, seen
 from ..judges._scenes import asked
 from ..vit import class_names
 
@@ -65,11 +65,10 @@ def film(board: Board, method: str, judge: str, picture: int) -> list[Film]:
 def _filmed(board: Board, word: Any, method: str, picture: int, name: str) -> Film:
     scene, heat = board.scene(picture), board.map(method, picture)
     hidden = replace(word, steps=min(word.steps, MOST - 1)).hidden(scene, heat)  # (S, 1, rows, cols)
-    outputs = word.removal.outputs(scene, hidden)
+    outputs, drawn = seen(scene, hidden, word.removal)
     scores = read(scene, outputs, "probability")[:, 0]
     best = outputs.softmax(-1).topk(min(3, outputs.shape[-1]))
     names, parts = class_names(scene.model), scene.anatomy
-    drawn = word.removal.pictures(scene, hidden)
     stills = []
     for step, image in enumerate(drawn):
         pairs = zip(best.indices[step].tolist(), best.values[step].tolist(), strict=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from .. import lenses
+from .. import judges, lenses
 
 
 def many(value: Any) -> list[Any]:
@@ -33,8 +33,17 @@ def name_of(model: nn.Module, index: int) -> str:
 
 def lens_of(method: Any) -> Any:
     """A lens, from its name or class or itself; ValueError for a name that there is not."""
-    if isinstance(method, str):
-        if method not in lenses.__all__:
-            raise ValueError(f"methods names {method!r}, but there are {', '.join(lenses.__all__)}")
-        return getattr(lenses, method)()
-    return method() if isinstance(method, type) else method
+    return _word(method, lenses, "methods")
+
+
+def judge_of(judge: Any) -> Any:
+    """The same of a judge."""
+    return _word(judge, judges, "judges")
+
+
+def _word(given: Any, package: Any, argument: str) -> Any:
+    if isinstance(given, str):
+        if given not in package.__all__:
+            raise ValueError(f"{argument} names {given!r}, but there are {', '.join(package.__all__)}")
+        return getattr(package, given)()
+    return given() if isinstance(given, type) else given

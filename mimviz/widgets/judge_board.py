@@ -13,7 +13,7 @@ from ..core.words import label
 from ..judges import Board, Summary, removal
 from .board_film import Film, asked_class, film
 from .engine import Answer, Turn
-from .given import lens_of, many, vit_of
+from .given import judge_of, lens_of, many, vit_of
 from .live import LiveWidget
 from .reconstruction import problem
 
@@ -72,7 +72,7 @@ class JudgeBoard(LiveWidget, bundle="judge_board"):
         seed: int = 0,
         **options: Any,
     ):
-        named = _defaults() if judges is None else {label(each): _judge(each) for each in many(judges)}
+        named = _defaults() if judges is None else {label(each): judge_of(each) for each in many(judges)}
         words = {label(each): lens_of(each) for each in many(methods)}
         self.board = Board(
             vit_of(model), many(pictures), methods=words, judges=named, targets=targets, folder=folder, seed=seed
@@ -248,14 +248,6 @@ def _defaults() -> dict[str, Any]:
     painted = removal.Inpaint(load_mim("tiny"))
     two = {GREY: judges.Deletion(), PAINTED: judges.Deletion(painted)}
     return two | {name: getattr(judges, name)() for name in JUDGES}
-
-
-def _judge(given: Any) -> Any:
-    if isinstance(given, str):
-        if given not in judges.__all__:
-            raise ValueError(f"judges names {given!r}, but there are {', '.join(judges.__all__)}")
-        given = getattr(judges, given)
-    return given() if isinstance(given, type) else given
 
 
 def _first_words(judge: Any) -> str:

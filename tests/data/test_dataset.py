@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 
 import numpy as np
 import pytest
@@ -98,7 +99,10 @@ def test_parquet_is_read_a_group_of_rows_at_a_time(tmp_path, group):
     found, _ = rows_of(tmp_path / "large.parquet")
     assert pa.total_allocated_bytes() - before < 100_000
     assert [row.data() for row in found] == [each["image"] for each in noise]
-    assert pa.total_allocated_bytes() - before < 2.5 * group * 100_000
+    end = time.monotonic() + 10
+    while (held := pa.total_allocated_bytes() - before) >= 2.5 * group * 100_000 and time.monotonic() < end:
+        time.sleep(0.01)  # Arrow's own threads let go of what they have read a moment later
+    assert held < 2.5 * group * 100_000
 
 
 def test_torchvision(folder):

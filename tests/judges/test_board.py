@@ -13,7 +13,7 @@ from mimviz.core import Heatmap, Score
 from mimviz.data.planted import planted
 from mimviz.judges import Board, Deletion, EdgeMap, MassInside, RandomMap, Sufficiency
 from mimviz.judges._board import _interval
-from mimviz.judges._tables import fingerprint
+from mimviz.vit.fingerprint import fingerprint
 
 from .maps import GRID, PATCHES, scene
 

@@ -5,26 +5,10 @@ import pytest
 import torch
 
 import mimviz as mv
-from mimviz.data import Batches
 from mimviz.train import checkpoint
 from mimviz.train.schedule import cosine
 
-HALF = (0.5, 0.5, 0.5)
-
-
-def model(seed=0):
-    torch.manual_seed(seed)
-    encoder = mv.encoder("vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=24, depth=1, num_heads=2)
-    return mv.recipes.mae(encoder, dim=16, depth=1)
-
-
-def batches(seed=0):
-    images = torch.randint(0, 255, (12, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(9))
-    return Batches(images, 4, mean=HALF, std=HALF, seed=seed)
-
-
-def weights(m):
-    return torch.cat([p.detach().flatten() for p in m.parameters()])
+from .small import batches, model, weights
 
 
 def test_the_schedule_by_hand():

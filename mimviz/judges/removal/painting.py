@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ...lenses._regions import on_pixels
 from ...vit import Scene, evaluating
 
 PIXELS = 16 * 224 * 224  # of one batch, as in lenses: larger ones gain nothing on a processor
@@ -35,8 +36,4 @@ def passed(scene: Scene, images: Tensor) -> Tensor:
 
 def repeated(scene: Scene, hidden: Tensor) -> tuple[Tensor, Tensor]:
     """(K · B, 3, H, W) pictures and (K · B, 1, H, W) what of them is hidden, patch by patch or pixel by pixel."""
-    K, _, rows, cols = hidden.shape
-    H, W = scene.images.shape[-2:]
-    y = torch.arange(H, device=hidden.device) * rows // H
-    x = torch.arange(W, device=hidden.device) * cols // W
-    return scene.images.repeat(K, 1, 1, 1), hidden.flatten(0, 1)[:, None, y][..., x]
+    return scene.images.repeat(len(hidden), 1, 1, 1), on_pixels(scene, hidden.flatten(0, 1))[:, None]
