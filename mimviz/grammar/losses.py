@@ -34,7 +34,12 @@ class SmoothL1:
 
 def cosine(guess: Rows, truth: Rows) -> Float[Tensor, "B M 1"]:
     """1 − the cosine of the angle between guess and truth, 0..2."""
-    return 1 - F.cosine_similarity(guess, truth, dim=-1)[..., None]
+    return 1 + negative_cosine(guess, truth)
+
+
+def negative_cosine(guess: Rows, truth: Rows) -> Float[Tensor, "B M 1"]:
+    """−the cosine of the angle between guess and truth, −1 where they agree: EVA's loss."""
+    return -F.cosine_similarity(guess, truth, dim=-1)[..., None]
 
 
 def cross_entropy(guess: Rows, truth: Tensor) -> Float[Tensor, "B M 1"]:

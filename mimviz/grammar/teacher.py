@@ -55,13 +55,16 @@ class Teacher(nn.Module):
         return self.layers(images, [layer])[0]
 
     @torch.no_grad()
-    def layers(self, images: Float[Tensor, "B 3 H W"], layers: Sequence[int]) -> list[Tensor]:
-        """(B, N, width) behind each of these blocks (also negative), from one pass. IndexError for a block that there is not."""
+    def layers(self, images: Float[Tensor, "B 3 H W"], layers: Sequence[int], *, prefix: bool = False) -> list[Tensor]:
+        """(B, N, width) behind each of these blocks (also negative), from one pass. IndexError for a block that there is not.
+
+        prefix: with the class and register tokens that went through the block in front.
+        """
         numbers = [self._number(layer) for layer in layers]
         trace, parts = self._trace(images, numbers), self.encoder.anatomy
         grids = [parts.stages[parts.stage_of[number]] for number in numbers]
         found = [self._fitted(trace.tokens[number], grid) for number, grid in zip(numbers, grids, strict=True)]
-        return [tokens[:, -self.grid.count :] for tokens in found]
+        return found if prefix else [tokens[:, -self.grid.count :] for tokens in found]
 
     @torch.no_grad()
     def attention(self, images: Float[Tensor, "B 3 H W"], *, layer: int = -1) -> Float[Tensor, "B heads N"]:

@@ -9,6 +9,7 @@ from .convmae import convmae
 from .crate_mae import crate_mae
 from .croco import croco
 from .data2vec import data2vec
+from .eva02 import eva02
 from .fsfm import fsfm
 from .gmml import gmml
 from .hap import hap
@@ -17,6 +18,7 @@ from .ijepa import ijepa
 from .itpn import itpn
 from .mae import mae
 from .mage import mage
+from .maskdistill import maskdistill
 from .maskfeat import maskfeat
 from .mff import mff
 from .mixedae import mixedae
@@ -29,9 +31,10 @@ from .sit import sit
 from .spark import spark
 from .tips import tips
 from .umd import umd
+from .uta import uta
 
 __all__ = [
-    "a2mim", "adamae", "attmask", "colormae", "context_encoder", "convmae", "crate_mae", "croco", "data2vec", "fsfm",
-    "gmml", "hap", "hpm", "ijepa", "itpn", "mae", "mage", "maskfeat", "mff", "mixedae", "mto", "pixmim", "rmae", "ropim",
-    "simmim", "sit", "spark", "tips", "umd",
+    "a2mim", "adamae", "attmask", "colormae", "context_encoder", "convmae", "crate_mae", "croco", "data2vec", "eva02",
+    "fsfm", "gmml", "hap", "hpm", "ijepa", "itpn", "mae", "mage", "maskdistill", "maskfeat", "mff", "mixedae", "mto", "pixmim",
+    "rmae", "ropim", "simmim", "sit", "spark", "tips", "umd", "uta",
 ]  # fmt: skip

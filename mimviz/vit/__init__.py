@@ -8,6 +8,7 @@ from .evaluating import evaluating
 from .guards import explain_flat
 from .positions import sincos
 from .registers import Neuron, extra_registers, neuron_activations
+from .rotary import rope_bias
 from .scene import Scene
 from .target import Target, class_index, class_names
 from .trace import Certificate, Trace
@@ -15,5 +16,5 @@ from .trace import Certificate, Trace
 __all__ = [
     "Anatomy", "Certificate", "Encoder", "Neuron", "Scene", "Target", "Trace",
     "adding", "anatomy", "class_index", "class_names", "edited", "encoder", "evaluating", "explain_flat",
-    "extra_registers", "neuron_activations", "sincos", "with_parts",
+    "extra_registers", "neuron_activations", "rope_bias", "sincos", "with_parts",
 ]  # fmt: skip

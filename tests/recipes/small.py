@@ -33,25 +33,24 @@ SMALL: dict[str, dict] = {
 }
 """Keywords that make a recipe small; none where its defaults are."""
 
+FEATURES = {"test_one_value_for_every_view": "it predicts features of a teacher, which are no picture"}
+
 EXCEPT: dict[str, dict[str, str]] = {
+    "maskdistill": FEATURES,
+    "eva02": FEATURES,
+    "uta": FEATURES,
     "tips": {
         "test_one_value_for_every_view": "it predicts prototypes of a teacher, which are no picture",
     },
     "mage": {
         "test_the_gradient_is_zero_at_what_it_predicts": "codes are whole numbers, which carry no gradient to any pixel",
     },
-    "data2vec": {
-        "test_one_value_for_every_view": "it predicts features of a teacher, which are no picture",
-    },
-    "ijepa": {
-        "test_one_value_for_every_view": "it predicts features of a teacher, which are no picture",
-    },
+    "data2vec": FEATURES,
+    "ijepa": FEATURES,
     "maskfeat": {
         "test_one_value_for_every_view": "it predicts histograms, which are no picture",
     },
-    "attmask": {
-        "test_one_value_for_every_view": "it predicts features of a teacher, which are no picture",
-    },
+    "attmask": FEATURES,
     "sit": {
         "test_no_leak": "grey and blurred patches are half visible: it is a denoising autoencoder",
         "test_the_gradient_is_zero_at_what_it_predicts": "it predicts the whole picture, visible patches too",
@@ -65,8 +64,13 @@ RESNET = ("resnet18", {"layers": (1, 1, 1, 1), "channels": (8, 16, 24, 32), "out
 UNIT = {"q_pool": 2, "mask_unit_size": (4, 4), "mask_unit_attn": (True, True, False)}
 STEM = {"patch_kernel": (3, 3), "patch_stride": (2, 2), "patch_padding": (1, 1)}
 HIERA = ("hiera_tiny_224", {"embed_dim": 24, "num_heads": 1, "stages": (1, 1, 1), **UNIT, **STEM})
+EVA = (
+    "eva02_tiny_patch14_224",
+    {"patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3, "global_pool": "token"},
+)
 ENCODERS: dict[str, tuple[str, dict]] = {
     "itpn": HIERA,
+    "eva02": EVA,
     "context_encoder": RESNET,
     "spark": RESNET,
 }

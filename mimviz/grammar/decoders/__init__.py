@@ -11,10 +11,11 @@ from .predictor import Predictor
 from .prototypes import Prototypes
 from .region import RegionDecoder
 from .transformer import Transformer
+from .visible import Visible
 from .white_box import WhiteBox
 from .whole import Whole
 
 __all__ = [
     "ChannelWise", "Coder", "Cross", "Gather", "Light", "Linear", "Neck", "Pointwise", "Predictor", "Prototypes", "RegionDecoder",
-    "Transformer", "WhiteBox", "Whole",
+    "Transformer", "Visible", "WhiteBox", "Whole",
 ]  # fmt: skip

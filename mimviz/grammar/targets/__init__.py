@@ -9,7 +9,11 @@ from .codes import Codes
 from .features import Features
 from .hog import HOG
 from .low_pass import LowPass
+from .normed import Normed
 from .pixels import Pixels
+from .projected import Projected
 from .region_maps import RegionMaps
 
-__all__ = ["Assignments", "Codes", "Features", "HOG", "LowPass", "Pixels", "RegionMaps"]
+__all__ = [
+    "Assignments", "Codes", "Features", "HOG", "LowPass", "Normed", "Pixels", "Projected", "RegionMaps",
+]  # fmt: skip

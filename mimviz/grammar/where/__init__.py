@@ -9,6 +9,7 @@ from .grid_wise import GridWise
 from .groups import Groups
 from .hardest import Hardest, PredictedLoss
 from .highest import Highest
+from .inverted import Inverted
 from .multi_block import MultiBlock
 from .noise import Noise
 from .painted import Painted
@@ -39,6 +40,6 @@ a lens, `Painted` a word of a mask; `Hardest` and `Sampled` come with the model 
 
 __all__ = [
     "GUIDED", "STRATEGIES", "Attended", "Attention", "Blocks", "Coloured", "GridWise", "Groups", "Hardest",
-    "Highest", "MultiBlock", "Noise", "Painted", "Partition", "Parts", "Pointed", "PredictedLoss", "Regions",
+    "Highest", "Inverted", "MultiBlock", "Noise", "Painted", "Partition", "Parts", "Pointed", "PredictedLoss", "Regions",
     "Sampled", "Spectrum", "Superpixels", "Units", "Varying", "average_distance", "spectrum",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ def read_rope(
     q, k = module.q_norm(q), module.k_norm(k)
     if rope is not None:
         half = getattr(module, "rotate_half", False)
-        q, k = _turned(q, rope, half).type_as(v), _turned(k, rope, half).type_as(v)
+        q, k = turned(q, rope, half).type_as(v), turned(k, rope, half).type_as(v)
     shared = q.shape[1] // k.shape[1]  # queries of several heads may share a key and a value
     k, v = k.repeat_interleave(shared, dim=1), v.repeat_interleave(shared, dim=1)
     return Mixing(q, k, v, module.scale, masked(x, attn_mask, is_causal))
@@ -48,7 +48,8 @@ def qkv(module: Any, x: Tensor) -> Tensor:
     return torch.nn.functional.linear(x, module.qkv.weight, bias)
 
 
-def _turned(x: Tensor, rope: Tensor, half: bool) -> Tensor:
+def turned(x: Tensor, rope: Tensor, half: bool) -> Tensor:
+    """x (B, heads, M, d), its last patches turned by sines and cosines of `rope`."""
     still = x.shape[2] - rope.shape[-2]  # as many in front as there are tokens without an angle
     return torch.cat([x[:, :, :still], apply_rot_embed_cat(x[:, :, still:], rope, half=half)], dim=2)
 

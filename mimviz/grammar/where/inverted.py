@@ -1,0 +1,20 @@
+"""Inverted: what another strategy would hide is what is seen (UTA's reversed block-wise masking, Liu et al., arXiv 2405.19009)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Generator, Tensor
+
+from ...core import Grid, Mask
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """where(images, grid) → Mask: the patches that `where` leaves alone. Around blocks it hides evenly, border and middle alike."""
+
+    where: Callable[..., Mask]
+
+    def __call__(self, images: Tensor, grid: Grid, generator: Generator | None = None) -> Mask:
+        return ~self.where(images, grid, generator)
