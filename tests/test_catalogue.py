@@ -11,7 +11,7 @@ import mimviz
 
 ROOT = Path(mimviz.__file__).parent
 LIBRARY = sorted(ROOT.rglob("*.py"))
-CATALOGUES = [name for name in ("recipes", "lenses", "judges", "discover") if (ROOT / name / "__init__.py").exists()]
+CATALOGUES = [name for name in ("recipes", "lenses", "judges", "discover", "studies") if (ROOT / name / "__init__.py").exists()]
 METHODS = [path for name in CATALOGUES for path in sorted((ROOT / name).glob("*.py")) if not path.stem.startswith("_")]
 # Title. Authors. Venue and year. arXiv number, or a DOI where there is none.
 PAPER = re.compile(r"\S.+\. .*\b(19|20)\d\d\. (arXiv \d{4}\.\d{4,5}|doi 10\.\S+)\.?$")

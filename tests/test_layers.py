@@ -8,7 +8,7 @@ import pytest
 import mimviz
 
 ORDER = (
-    "core < data < cnn < vit < lenses < judges,discover < grammar < recipes < tune < train < zoo < scale < plot"
+    "core < data < cnn < vit < lenses < judges,discover < grammar < recipes < tune < train < studies < zoo < scale < plot"
     " < widgets < share < lab"
 )
 RANK = {name: rank for rank, names in enumerate(ORDER.split(" < ")) for name in names.split(",")}
