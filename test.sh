@@ -8,13 +8,13 @@ export OMP_NUM_THREADS=1
 
 main() {
   local parts=("$@") part
-  [ $# -gt 0 ] || parts=(lint front frame python notebooks browser wheel)
+  [ $# -gt 0 ] || parts=(lint front frame python notebooks docs browser wheel)
   install_mimviz -e '.[test]'
   need_lxt
   export PATH="$root/.venv/bin:$PATH"
   need_node
   for part in "${parts[@]}"; do
-    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: lint front frame python notebooks browser wheel"
+    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: lint front frame python notebooks docs browser wheel"
     echo "== $part (after $SECONDS s)"
     "part_$part"
   done
@@ -40,6 +40,10 @@ part_python() {
 }
 
 part_notebooks() { run_pytest tests/notebooks; }
+
+part_docs() { # the site, with a picture of every method
+  NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+}
 
 part_browser() {
   need_chromium

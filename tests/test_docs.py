@@ -38,8 +38,7 @@ def test_readme_commands_are_well_formed():
 INSTEAD = {
     "README.md": {
         "batches, steps=500": 'mv.data.dataset("photos", size=64).batches(4, model), steps=2',
-        '"vit_tiny_patch16_224", img_size=64, patch_size=8, positions="sincos"': '"vit_tiny_patch16_224", img_size=64, patch_size=8, '
-        'positions="sincos", embed_dim=24, depth=1, num_heads=2',
+        'positions="sincos"': 'positions="sincos", embed_dim=24, depth=1, num_heads=2',
         "mv.lenses.IntegratedGradients()(scene)": "mv.lenses.IntegratedGradients(steps=4)(scene)",
         "mv.judges.Deletion()(scene, heat)": "mv.judges.Deletion(steps=4)(scene, heat)",
     },
@@ -49,6 +48,7 @@ INSTEAD = {
         '"probe.pth", architecture="vit_small_patch16_224"': '"probe.pth", architecture="vit_tiny_patch16_224"',
     },
 }
+
 
 def blocks(page):
     return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
@@ -69,7 +69,9 @@ def desk(tmp_path, monkeypatch):
     for kind in ("cat", "rocket"):
         (tmp_path / "photos" / kind).mkdir(parents=True)
         for i in range(6):
-            mv.image(np.kron(noise.random((4, 4, 3)), np.ones((10, 10, 1)))).save(tmp_path / "photos" / kind / f"{i}.png")
+            mv.image(np.kron(noise.random((4, 4, 3)), np.ones((10, 10, 1)))).save(
+                tmp_path / "photos" / kind / f"{i}.png"
+            )
     torch.save(timm.create_model("vit_tiny_patch16_224").state_dict(), "probe.pth")
     return tmp_path
 

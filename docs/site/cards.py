@@ -99,14 +99,24 @@ def _tests() -> dict[str, list[tuple[str, frozenset[str]]]]:
         tree = ast.parse(path.read_text("utf-8"))
         near = path.stem.removeprefix("test_")
         named = []
+        outside = {}  # tables and helpers of the file: what they name, a test that uses them holds as well
+        for node in tree.body:
+            for name in [node] if isinstance(node, ast.FunctionDef) else getattr(node, "targets", []):
+                outside[getattr(name, "id", getattr(name, "name", ""))] = _words(node)
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                words = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-                words |= {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
-                words |= {each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
-                named.append((node.name.removeprefix("test_").replace("_", " "), frozenset({*words, near})))
+                words = _words(node)
+                words |= {near, *(each for name in words & set(outside) for each in outside[name])}
+                named.append((node.name.removeprefix("test_").replace("_", " "), frozenset(words)))
         found[str(path.relative_to(ROOT))] = named
     return found
+
+
+def _words(node: ast.AST) -> set[str]:
+    inside = list(ast.walk(node))
+    names = {each.id for each in inside if isinstance(each, ast.Name)}
+    names |= {each.attr for each in inside if isinstance(each, ast.Attribute)}
+    return names | {each.value for each in inside if isinstance(each, ast.Constant) and isinstance(each.value, str)}
 
 
 def _doc(card: Card) -> str:
@@ -122,7 +132,9 @@ def markdown(card: Card, *, picture: bool, cost: str) -> str:
     lines += [said(card), "", "```python", call(card), "```", ""]
     if rows := parameters(card):
         lines += ["| parameter | default |", "|---|---|"]
-        lines += [f"| `{name}` | {f'`{default}`' if default else 'none: it must be given'} |" for name, default in rows] + [""]
+        lines += [
+            f"| `{name}` | {f'`{default}`' if default else 'none: it must be given'} |" for name, default in rows
+        ] + [""]
     lines += ["## How it is verified", "", f"By the invariants of all {card.shelf} (`tests/{card.shelf}`), and:", ""]
     held = tests(card)
     for file, sentences in held.items():
@@ -166,7 +178,12 @@ def shelf_page(shelf: str, on_it: list[Card], pictures: set[str]) -> str:
 
 def gallery_page(every: list[Card]) -> str:
     """What the shelves hold."""
-    lines = ["# Gallery", "", f"{len(every)} methods, one short file each. Every card is made from the code, its picture by running it.", ""]
+    lines = [
+        "# Gallery",
+        "",
+        f"{len(every)} methods, one short file each. Every card is made from the code, its picture by running it.",
+        "",
+    ]
     for shelf, (_, what) in SHELVES.items():
         count = sum(card.shelf == shelf for card in every)
         lines += [f"- [**{shelf.capitalize()}**]({shelf}/index.md), {count}: {what}"]

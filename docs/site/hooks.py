@@ -37,18 +37,39 @@ def on_files(files: Any, config: Any) -> Any:
         add(card.page, markdown(card, picture=True, cost=drawn[card.page][1]))
     add("gallery/index.md", gallery_page(every))
     for shelf in SHELVES:
-        add(f"gallery/{shelf}/index.md", shelf_page(shelf, [c for c in every if c.shelf == shelf], {c.image for c in every}))
+        add(
+            f"gallery/{shelf}/index.md",
+            shelf_page(shelf, [c for c in every if c.shelf == shelf], {c.image for c in every}),
+        )
     return files
 
 
-PACKAGES = ("core", "data", "vit", "lenses", "judges", "discover", "grammar", "recipes", "tune", "train", "zoo", "plot", "widgets")
+PACKAGES = (
+    "core",
+    "data",
+    "vit",
+    "lenses",
+    "judges",
+    "discover",
+    "grammar",
+    "recipes",
+    "tune",
+    "train",
+    "zoo",
+    "plot",
+    "widgets",
+)
 
 
 def _picture(card: Card) -> tuple[bytes, str]:
     """Drawn anew only where the method's own file, or how it is drawn, has changed since."""
     import mimviz
 
-    about = [ROOT / card.file, Path(__file__).parent / "pictures.py", Path(mimviz.__file__).parent / "core" / "heatmap.py"]
+    about = [
+        ROOT / card.file,
+        Path(__file__).parent / "pictures.py",
+        Path(mimviz.__file__).parent / "core" / "heatmap.py",
+    ]
     key = hashlib.blake2b(b"".join(each.read_bytes() for each in about), digest_size=8).hexdigest()
     kept = KEPT / f"{card.shelf}-{card.name}-{key}.png"
     words = kept.with_suffix(".txt")

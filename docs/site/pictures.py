@@ -31,12 +31,12 @@ matplotlib.use("agg")
 PICTURE, MODEL = "cat", "tiny-classifier"
 # Methods that take many passes, with fewer than their defaults, so that a site is built in minutes; the picture says so.
 QUICK: dict[str, dict[str, Any]] = {
-    "RISE": {"samples": 200}, "WaveletX": {"steps": 15}, "ShearletX": {"steps": 10}, "LTX": {"steps": 10}, "DiffMask": {"steps": 20},
-    "COMET": {"steps": 15}, "CrispMask": {"steps": 30}, "RegionalMultiScale": {"scales": (25, 50)}, "XRAI": {"steps": 20},
-    "Flow": {"merge": 2}, "GuidedIG": {"steps": 20}, "BlurIG": {"steps": 20}, "ROAR": {"steps": 40, "count": 128}, "Repair": {"steps": 8},
+    "RISE": {"samples": 200}, "WaveletX": {"steps": 15}, "ShearletX": {"steps": 10}, "LTX": {"steps": 10},
+    "DiffMask": {"steps": 20}, "COMET": {"steps": 15}, "CrispMask": {"steps": 30}, "RegionalMultiScale": {"scales": (25, 50)},
+    "XRAI": {"steps": 20}, "Flow": {"merge": 2}, "GuidedIG": {"steps": 20}, "BlurIG": {"steps": 20},
+    "ROAR": {"steps": 40, "count": 128}, "Repair": {"steps": 8}, "RegisterNeurons": {"threshold": 70.0},
     "DoubleTrouble": {"removals": {"grey": removal.Fill("mean"), "blur": removal.Fill("blur")}, "steps": 8},
-    "RemovalAttribution": {"removal": removal.Fill("mean")}, "RegisterNeurons": {"threshold": 70.0},
-    "VisualSummaries": {"mask": CrispMask(steps=15)},
+    "RemovalAttribution": {"removal": removal.Fill("mean")}, "VisualSummaries": {"mask": CrispMask(steps=15)},
 }  # fmt: skip
 
 
@@ -51,9 +51,10 @@ def draw(card: Card) -> tuple[bytes, str]:
     figure.savefig(png, format="png", dpi=80, bbox_inches="tight", facecolor="white")
     return png.getvalue(), f"{note}: {seconds:.2g} s when this page was built, on one core."
 
+
 PLAIN = (
     "vit_tiny_patch16_224",
-    {"img_size": 64, "patch_size": 8, "embed_dim": 48, "depth": 4, "num_heads": 3, "positions": "sincos"},
+    {"img_size": 64, "patch_size": 8, "embed_dim": 192, "depth": 3, "num_heads": 3, "positions": "sincos"},
 )
 ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {  # of recipes that are not for plain ViTs
     "spark": ("resnet18", {"img_size": 64}),
@@ -93,7 +94,9 @@ def _array(panel: Panel) -> np.ndarray:
         return array
     blank = np.frombuffer(panel.blank, np.uint8).reshape(panel.rows, panel.cols).astype(bool)
     scale = (-(-array.shape[0] // panel.rows), -(-array.shape[1] // panel.cols))
-    return np.where(np.kron(blank, np.ones(scale))[: array.shape[0], : array.shape[1], None] > 0, 225, array).astype(np.uint8)
+    return np.where(np.kron(blank, np.ones(scale))[: array.shape[0], : array.shape[1], None] > 0, 225, array).astype(
+        np.uint8
+    )
 
 
 # --- everything that is asked about a scene ---
@@ -205,7 +208,9 @@ def _(found: Sequence[Any], scene: mv.Scene) -> Figure:
     if found and isinstance(found[0], Segment):
         figure = _image(mv.image(PICTURE).fit(*scene.anatomy.size).array, repr(found[0]).partition(", by")[0])
         x0, y0, x1, y1 = found[0].box
-        figure.axes[0].add_patch(matplotlib.patches.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color="tab:red", lw=2))
+        figure.axes[0].add_patch(
+            matplotlib.patches.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color="tab:red", lw=2)
+        )
         return figure
     if found and isinstance(found[0], (list, tuple)) and found[0]:
         return view(found[0], scene)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..core import Heatmap, Outcome, Picture
+from ..data import image
 
 CAPTION = {"fontsize": 10, "loc": "left"}
 
@@ -41,10 +43,14 @@ def show_outcome(outcome: Outcome, *, everywhere: bool = False) -> Figure:
     return figure
 
 
-def show_heatmap(heat: Heatmap, picture: Picture | None = None) -> Figure:
-    """The map in its real range, over the picture where one is given: viridis, or a symmetric diverging map when signed."""
+def show_heatmap(heat: Heatmap, picture: Any = None) -> Figure:
+    """The map in its real range, over the picture where one is given: viridis, or a symmetric diverging map when signed.
+
+    picture: whatever `mimviz.image` opens; it is cut at its centre to the proportions of the map, as a model saw it.
+    """
     if len(heat.values) != 1:
         raise ValueError(f"this heatmap is of {len(heat.values)} pictures: take one, e.g. heat[0].plot()")
+    picture = None if picture is None else _under(heat, picture if isinstance(picture, Picture) else image(picture))
     size = (picture.height, picture.width) if picture else (heat.values.shape[1], heat.values.shape[2])
     figure, axis = plt.subplots(figsize=(4.6, 4.6 * size[0] / size[1]), layout="constrained")
     if picture is not None:
@@ -53,6 +59,17 @@ def show_heatmap(heat: Heatmap, picture: Picture | None = None) -> Figure:
     axis.set_title(str(heat.by), fontsize=9, loc="left", wrap=True)
     plt.close(figure)
     return figure
+
+
+def _under(heat: Heatmap, picture: Picture) -> Picture:
+    rows, cols = heat.values.shape[1:]
+    height, width = picture.height, picture.width
+    if abs(height * cols - width * rows) <= max(rows, cols):  # rounding of a pixel is no other proportion
+        return picture
+    fits = (
+        (round(width * rows / cols), width) if height * cols > width * rows else (height, round(height * cols / rows))
+    )
+    return picture.fit(*fits)
 
 
 def show_picture(picture: Picture) -> Figure:

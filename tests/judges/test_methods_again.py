@@ -12,12 +12,17 @@ from mimviz.judges import (
     ROAR,
     ClassSensitivity,
     CompletenessGap,
+    ConcisenessPreciseness,
     MaxSensitivity,
     PerformanceInformation,
     Randomisation,
     disagreement,
     spearman,
 )  # fmt: skip
+from mimviz.vit.planted import TARGET
+
+from .maps import GRID
+from .maps import scene as planted_scene
 
 
 def test_rank_correlation_is_scipys():
@@ -120,3 +125,28 @@ def test_performance_information_prefers_the_object():
     assert (judge(asked, perfect()).value > judge(asked, noise).value + 0.1).all()
     with pytest.raises(ValueError, match="'SIC' or 'AIC'"):
         PerformanceInformation(kind="PIC")(asked, noise)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("measure", ["l1", "entropy"])
+def test_conciseness_preciseness_of_the_whole_and_of_a_half(measure):
+    """The whole picture scores 1; of its left half the number is worked out once more, from pictures shown to the bare model."""
+    scene = planted_scene(prefix=1)
+    rows, cols = GRID.shape
+    whole = ConcisenessPreciseness(measure)(scene, Heatmap(torch.ones(len(scene), rows, cols), by="whole"))
+    assert torch.allclose(whole.value, torch.ones(len(scene)), atol=1e-5)
+    half = torch.zeros(len(scene), rows, cols)
+    half[..., : cols // 2] = 2.0  # its largest value counts as 1
+    found = ConcisenessPreciseness(measure)(scene, Heatmap(half, by="half"))
+    mean, std = (torch.tensor(each)[:, None, None] for each in (scene.anatomy.mean, scene.anatomy.std))
+    for image, value in zip(scene.images, found.value, strict=True):
+        shown = (image * std + mean).clamp(0, 1)
+        kept = shown.clone()
+        kept[..., GRID.width // 2 :] = 0
+        with torch.no_grad():
+            p, q = (scene.model(((x - mean) / std)[None]).softmax(-1)[0, TARGET] for x in (kept, shown))
+        told = []
+        for picture in (kept, shown):
+            energy = picture.flatten().double() ** 2 / (picture.double() ** 2).sum()
+            entropy = -sum(float(e) * np.log(float(e)) for e in energy if e > 0)
+            told.append(float(picture.sum()) if measure == "l1" else entropy)
+        assert float(value) == pytest.approx(float(p / q) / (told[0] / told[1]), rel=1e-4)

@@ -49,3 +49,14 @@ def test_signed_maps_are_symmetric_and_others_keep_their_range():
 
 def test_a_picture_plots_itself():
     assert mv.image("cat", size=16).plot().axes[0].images[0].get_array().shape == (16, 16, 3)
+
+
+def test_a_map_lies_on_the_part_of_the_picture_that_the_model_saw():
+    """A wide picture is cut at its centre; anything that opens will do."""
+    wide = np.zeros((40, 80, 3))
+    wide[:, 20:60, 0] = 1.0  # its middle square is red
+    figure = mv.Heatmap(torch.rand(1, 4, 4), by="x").plot(wide)
+    shown = figure.axes[0].images[0].get_array()
+    assert shown.shape[:2] == (40, 40) and (shown[..., 0] > 0.99).all()
+    same = mv.Heatmap(torch.rand(1, 2, 4), by="x").plot(mv.image(wide)).axes[0].images[0].get_array()
+    assert same.shape[:2] == (40, 80)
