@@ -9,6 +9,7 @@ from .convmae import convmae
 from .crate_mae import crate_mae
 from .croco import croco
 from .data2vec import data2vec
+from .dbot import dbot
 from .eva02 import eva02
 from .fsfm import fsfm
 from .gmml import gmml
@@ -18,10 +19,12 @@ from .ijepa import ijepa
 from .itpn import itpn
 from .mae import mae
 from .mage import mage
+from .maskalign import maskalign
 from .maskdistill import maskdistill
 from .maskfeat import maskfeat
 from .mff import mff
 from .mixedae import mixedae
+from .mrmae import mrmae
 from .mto import mto
 from .pixmim import pixmim
 from .rmae import rmae
@@ -34,7 +37,7 @@ from .umd import umd
 from .uta import uta
 
 __all__ = [
-    "a2mim", "adamae", "attmask", "colormae", "context_encoder", "convmae", "crate_mae", "croco", "data2vec", "eva02",
-    "fsfm", "gmml", "hap", "hpm", "ijepa", "itpn", "mae", "mage", "maskdistill", "maskfeat", "mff", "mixedae", "mto", "pixmim",
-    "rmae", "ropim", "simmim", "sit", "spark", "tips", "umd", "uta",
+    "a2mim", "adamae", "attmask", "colormae", "context_encoder", "convmae", "crate_mae", "croco", "data2vec", "dbot", "eva02",
+    "fsfm", "gmml", "hap", "hpm", "ijepa", "itpn", "mae", "mage", "maskalign", "maskdistill", "maskfeat", "mff", "mixedae",
+    "mrmae", "mto", "pixmim", "rmae", "ropim", "simmim", "sit", "spark", "tips", "umd", "uta",
 ]  # fmt: skip

@@ -15,9 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..core import Mask, Outcome
-from ..grammar import Frozen, MaskedModel
-from ..grammar.class_row import with_class
+from ..grammar import Frozen
+from ..grammar.aligned import Aligned
 from ..grammar.decoders import Visible
 from ..grammar.how import Drop
 from ..grammar.losses import negative_cosine
@@ -26,20 +25,7 @@ from ..grammar.where import Blocks, Inverted
 from ..vit import Encoder, evaluating
 
 
-class UTA(MaskedModel):
-    """What is predicted is always what is visible."""
-
-    def forward(self, images: Tensor, mask: Mask | None = None) -> Outcome:
-        mask = self._mask(images, mask)
-        mask = Mask(mask.hidden, ~mask.hidden, mask.shape)
-        seen, (whole, patches) = self.encode(images, mask), self.target.both(images)
-        guess, where = self.decoder(seen, mask), mask.keep_ids
-        truth = patches.gather(1, where[..., None].expand(-1, -1, patches.shape[-1]))
-        outcome = Outcome(mask, guess, truth, self.loss(guess, truth).mean(-1), where)
-        if whole is None or not self.encoder.anatomy.class_tokens:
-            return outcome
-        return with_class(outcome, self.loss(self._head(seen[:, :1]), whole[:, None])[:, 0, 0])
-
+class UTA(Aligned):
     @torch.no_grad()
     def pooled(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
         """Whole pictures in the space of the targets: the class token, the mean of patches where there is none; of length 1."""

@@ -16,6 +16,8 @@ from .create import create
 from .encoders import PASSES, Pass
 from .positions import sincos
 
+REGISTER_STD = 0.02  # timm's 1e-6 leaves registers copies of each other
+
 
 class Encoder(nn.Module):
     """A timm model that encodes all patches of a picture or only some of them.
@@ -85,7 +87,7 @@ def encoder(
         Grid.of(*made.anatomy.size, made.grid.patch)  # asked for by hand, so nothing of it may be cut off in silence
     registers = getattr(vit, "reg_token", None)
     if registers is not None and not pretrained:
-        nn.init.normal_(registers, std=0.02)
+        nn.init.normal_(registers, std=REGISTER_STD)
     if positions == "sincos":
         _fix_positions(made)
     elif positions != "learned":

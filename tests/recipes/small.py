@@ -28,6 +28,8 @@ SMALL: dict[str, dict] = {
     "mff": {"dim": 32, "depth": 1},
     "context_encoder": {"dim": 32},
     "gmml": {"kinds": ("zeros",)},  # noise takes more than 25 steps to see through
+    "mrmae": {"dim": 32, "depth": 1},
+    "dbot": {"dim": 32, "depth": 1},
     "rmae": {"dim": 32, "depth": 1, "region_dim": 32, "region_depth": 1},
     "mixedae": {"dim": 32, "depth": 1},
 }
@@ -39,6 +41,8 @@ EXCEPT: dict[str, dict[str, str]] = {
     "maskdistill": FEATURES,
     "eva02": FEATURES,
     "uta": FEATURES,
+    "maskalign": FEATURES,
+    "dbot": FEATURES,
     "tips": {
         "test_one_value_for_every_view": "it predicts prototypes of a teacher, which are no picture",
     },

@@ -1,5 +1,6 @@
 """From what the encoder saw to a guess: decoder(seen, mask) → (B, N, D)."""
 
+from .alignment import Alignment
 from .channel_wise import ChannelWise
 from .coder import Coder
 from .cross import Cross
@@ -16,6 +17,6 @@ from .white_box import WhiteBox
 from .whole import Whole
 
 __all__ = [
-    "ChannelWise", "Coder", "Cross", "Gather", "Light", "Linear", "Neck", "Pointwise", "Predictor", "Prototypes", "RegionDecoder",
-    "Transformer", "Visible", "WhiteBox", "Whole",
+    "Alignment", "ChannelWise", "Coder", "Cross", "Gather", "Light", "Linear", "Neck", "Pointwise", "Predictor", "Prototypes",
+    "RegionDecoder", "Transformer", "Visible", "WhiteBox", "Whole",
 ]  # fmt: skip

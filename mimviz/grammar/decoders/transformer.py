@@ -41,8 +41,11 @@ class Transformer(nn.Module):
         nn.init.normal_(self.token, std=0.02)
 
     def forward(self, seen: Float[Tensor, "B K C"], mask: Mask) -> Float[Tensor, "B N D"]:
-        x = self.placed(seen, mask)
-        return self.head(self.norm(self.blocks(x)))[:, self.prefix :]  # (B, N, out)
+        return self.tokens(seen, mask)[:, self.prefix :]  # (B, N, out)
+
+    def tokens(self, seen: Float[Tensor, "B K C"], mask: Mask) -> Float[Tensor, "B T D"]:
+        """The same with the guesses for the class and register tokens in front: (B, prefix + N, out)."""
+        return self.head(self.norm(self.blocks(self.placed(seen, mask))))
 
     def placed(self, seen: Float[Tensor, "B K C"], mask: Mask) -> Float[Tensor, "B T D"]:
         """What goes into the first block: (B, prefix + N, dim), the learned token in the hidden places, positions added."""

@@ -8,6 +8,7 @@ from .assignments import Assignments
 from .codes import Codes
 from .features import Features
 from .hog import HOG
+from .layers import Layers
 from .low_pass import LowPass
 from .normed import Normed
 from .pixels import Pixels
@@ -15,5 +16,5 @@ from .projected import Projected
 from .region_maps import RegionMaps
 
 __all__ = [
-    "Assignments", "Codes", "Features", "HOG", "LowPass", "Normed", "Pixels", "Projected", "RegionMaps",
+    "Assignments", "Codes", "Features", "HOG", "Layers", "LowPass", "Normed", "Pixels", "Projected", "RegionMaps",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from functools import partial
 
 from .attended import Attended, Attention
+from .attentive import Attentive
 from .blocks import Blocks
 from .coloured import Coloured
 from .grid_wise import GridWise
@@ -39,7 +40,7 @@ GUIDED = {
 a lens, `Painted` a word of a mask; `Hardest` and `Sampled` come with the model that learns them (`recipes.hpm(…).where`)."""
 
 __all__ = [
-    "GUIDED", "STRATEGIES", "Attended", "Attention", "Blocks", "Coloured", "GridWise", "Groups", "Hardest",
+    "GUIDED", "STRATEGIES", "Attended", "Attention", "Attentive", "Blocks", "Coloured", "GridWise", "Groups", "Hardest",
     "Highest", "Inverted", "MultiBlock", "Noise", "Painted", "Partition", "Parts", "Pointed", "PredictedLoss", "Regions",
     "Sampled", "Spectrum", "Superpixels", "Units", "Varying", "average_distance", "spectrum",
 ]  # fmt: skip

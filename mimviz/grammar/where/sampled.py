@@ -35,7 +35,12 @@ class Sampled:
 
     def pick(self, logs: Float[Tensor, "B N"], grid: Grid, generator: Generator | None = None) -> Mask:
         """A mask drawn from log p."""
-        chances = logs.detach().exp().clamp_min(1e-12)
-        chances = chances.to(generator.device) if generator else chances
-        seen = torch.multinomial(chances, keep_count(grid.count, self.ratio), generator=generator).to(logs.device)
-        return Mask(torch.ones_like(logs, dtype=torch.bool).scatter(1, seen, False), shape=grid.shape)
+        return visible_by(logs.detach().exp(), self.ratio, grid, generator)
+
+
+def visible_by(chances: Float[Tensor, "B N"], ratio: float, grid: Grid, generator: Generator | None = None) -> Mask:
+    """Visible patches are drawn without replacement, in proportion to `chances`; a share `ratio` is hidden."""
+    asked = chances.clamp_min(1e-12)
+    asked = asked.to(generator.device) if generator else asked
+    seen = torch.multinomial(asked, keep_count(grid.count, ratio), generator=generator).to(chances.device)
+    return Mask(torch.ones_like(chances, dtype=torch.bool).scatter(1, seen, False), shape=grid.shape)
