@@ -70,9 +70,7 @@ class Dataset:
 
     def of(self, classes: Sequence[str]) -> Dataset:
         """The pictures of these classes alone, numbered from 0 in this order. KeyError for a class that there is not."""
-        if missing := [name for name in classes if name not in self.classes]:
-            raise KeyError(f"there is no class {missing[0]!r}; there are {', '.join(self.classes[:10])} …")
-        numbers = [self.classes.index(name) for name in classes]
+        numbers = _numbers(classes, self.classes)
         ids = [i for i, label in enumerate(self.labels.tolist()) if label in numbers]
         found = self.take(ids)
         labels = torch.tensor([numbers.index(label) for label in found.labels.tolist()], dtype=torch.int64)
@@ -137,6 +135,7 @@ def dataset(
     *,
     size: int | tuple[int, int],
     classes: Sequence[str] | None = None,
+    of: Sequence[str] | None = None,
     limit: int | None = None,
     image: str | None = None,
     label: str | None = None,
@@ -144,19 +143,30 @@ def dataset(
     """A Dataset of a folder of class folders, Parquet files, a CSV beside its pictures, a torchvision or a Hugging Face dataset.
 
     size: pixels, or (height, width); pictures are scaled to cover it and cropped at the centre. What cannot be read is left out,
-    listed in `.broken` and counted in a warning. classes: names of the labels where the source has none. image, label: which column
-    of a CSV, a Parquet file or a Hugging Face dataset they are in, where it is not plain.
-    Raises FileNotFoundError, ValueError or TypeError, with the reason, for what is none of these.
+    listed in `.broken` and counted in a warning. classes: names of the labels where the source has none. of: the classes that are
+    wanted, as `Dataset.of` has it; nothing else is decoded. image, label: which column of a CSV, a Parquet file or a Hugging Face
+    dataset they are in, where it is not plain.
+    Raises FileNotFoundError, ValueError or TypeError, with the reason, for what is none of these, KeyError for an unknown class.
     """
     rows, found = rows_of(source, image=image, label=label)
+    names = list(classes) if classes is not None else found
+    names = names or [str(i) for i in range(max((row.label for row in rows), default=-1) + 1)]
+    if of is not None:
+        numbers = _numbers(of, names)
+        rows = [row for row in rows if row.label in numbers]
     numbered = (row._replace(label=index) for index, row in enumerate(rows))
     got = gather(numbered, count=len(rows), size=size, limit=limit)
     kept = got.labels.tolist()  # numbers of the rows that could be read
-    names = list(classes) if classes is not None else found
     labels = torch.tensor([rows[i].label for i in kept], dtype=torch.int64)
-    if not names:
-        names = [str(i) for i in range(int(labels.max()) + 1)]
-    return Dataset(got.images, labels, names, [rows[i].name for i in kept], got.broken)
+    made = Dataset(got.images, labels, names, [rows[i].name for i in kept], got.broken)
+    return made if of is None else replace(made.of(of), broken=got.broken)
+
+
+def _numbers(classes: Sequence[str], names: list[str]) -> list[int]:
+    """Labels of `classes`."""
+    if missing := [name for name in classes if name not in names]:
+        raise KeyError(f"there is no class {missing[0]!r}; there are {', '.join(names[:10])} …")
+    return [names.index(name) for name in classes]
 
 
 def _first(groups: list[list[int]], wanted: int) -> list[int]:

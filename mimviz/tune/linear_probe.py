@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from .features import Pool, rows_of
 
@@ -51,7 +52,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         head = LogisticRegression(C=np.inf if mae else self.C, max_iter=self.max_iter)
         self.head_: Pipeline = make_pipeline(_BatchNorm() if mae else StandardScaler(), head)
         rows = self.features(X)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1):  # its matrices are small: threads wait for each other
             warnings.simplefilter("ignore", ConvergenceWarning)  # `converged_` says it
             self.head_.fit(rows, np.asarray(y))
         self.converged_ = int(np.max(head.n_iter_)) < self.max_iter

@@ -225,6 +225,20 @@ def test_classes_can_be_chosen_and_batches_know_the_model():
     assert data.picture(0).array.shape == (12, 12, 3)
 
 
+def test_only_the_wanted_classes_are_decoded(folder):
+    some = ["dog", "bird"]
+    plain = dataset(folder, size=12).of(some)
+    (folder / "cat" / "broken.png").write_bytes(b"no picture")
+    made = dataset(folder, size=12, of=some)  # would warn of the broken cat, had it been opened
+    assert made.classes == some and made.broken == [] and made.names == plain.names
+    assert torch.equal(made.images, plain.images) and torch.equal(made.labels, plain.labels)
+    (folder / "dog" / "broken.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match="1 of 7 pictures left out"):
+        assert len(dataset(folder, size=12, of=some).broken) == 1
+    with pytest.raises(KeyError, match="no class 'cow'"):
+        dataset(folder, size=12, of=["cow"])
+
+
 def test_the_survey_is_drawn():
     data = repeated()
     figure = data.survey().plot(rows=2, columns=4)
