@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from ..core import Heatmap
+from ..core import Heatmap, seeded
 from ..core.score import Better, Curve, Score
 from ..vit import Scene
 from ._agreement import spearman
@@ -41,14 +41,14 @@ class Randomisation:
         likeness, shares = [], []
         done = 0
         cascade = _cascade(scene)
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        generator = seeded(self.seed)
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that a random model's map is flat is no news
-            torch.manual_seed(self.seed)
             for step in range(1, self.steps + 1):
                 upto = max(round(step / self.steps * len(cascade)), done + 1 if done < len(cascade) else done)
                 for names in cascade[done:upto]:
                     for name in names:
-                        _redraw(model.get_parameter(name))
+                        _redraw(model.get_parameter(name), generator)
                 done = min(upto, len(cascade))
                 likeness.append(spearman(heat, lens(anew(scene, model=model))).abs().nan_to_num(0.0))
                 shares.append(done / len(cascade))
@@ -70,9 +70,9 @@ def _cascade(scene: Scene) -> list[list[str]]:
 
 
 @torch.no_grad()
-def _redraw(weights: nn.Parameter) -> None:
+def _redraw(weights: nn.Parameter, generator: torch.Generator) -> None:
     """Numbers of the same mean and spread, so that only what was learnt is lost; a constant becomes noise of its own size."""
     many: Any = weights.numel()
     spread = weights.std() if many > 1 else weights.abs().mean()
-    noise = torch.randn(weights.shape).to(weights)
+    noise = torch.randn(weights.shape, generator=generator).to(weights)
     weights.copy_(weights.mean() + noise * spread)

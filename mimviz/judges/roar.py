@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import Grid, Heatmap, seeded
+from ..core import Grid, Heatmap, drawing, seeded
 from ..core.score import Better, Curve, Score
 from ..vit import Scene
 from ..vit.create import create
@@ -55,10 +55,10 @@ class ROAR:
 
     def _trained(self, images: Tensor, labels: Tensor) -> nn.Module:
         images, labels = images[: self.count], labels[: self.count]
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            torch.manual_seed(self.seed)
-            size: Any = {"img_size": GRID.height, "patch_size": GRID.patch, "embed_dim": 32, "depth": 2, "num_heads": 2}
+        size: Any = {"img_size": GRID.height, "patch_size": GRID.patch, "embed_dim": 32, "depth": 2, "num_heads": 2}
+        with drawing(self.seed):
             net = create("vit_tiny_patch16_224", num_classes=len(COLOURS), **size).train()
+        with torch.enable_grad():
             optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.01)
             for step in range(self.steps):
                 some = torch.randperm(len(images), generator=seeded(self.seed + step))[:64]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core import Grid
+from ..core import Grid, drawing
 from ..vit import Scene
 from ..vit.evaluating import evaluating
 from ._probing import Partial, Probe
@@ -46,14 +46,6 @@ def frozen(model: nn.Module) -> Iterator[None]:
                 each.requires_grad_(True)
 
 
-@contextmanager
-def drawn(seed: int) -> Iterator[None]:
-    """Random numbers of its own, the caller's left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
-
-
 def singles(scene: Scene) -> list[Scene]:
     """A scene for each picture."""
     asked = scene.target
@@ -68,18 +60,18 @@ def learning(
     scene: Scene, by: object, steps: int, begin: Callable[[Scene], Callable[[], Tensor]], *, seed: int
 ) -> Iterator[Partial]:
     """`begin(scene of one picture)` gives what makes a step and returns the map (H, W) behind it; a part after each step of all."""
-    with drawn(seed):
+    with drawing(seed):
         state = torch.get_rng_state()
     probe, states = Probe(scene, steps, batch=1), [state] * len(scene)
     with torch.inference_mode(False), torch.enable_grad():
         makers = []
         for each in singles(scene):
-            with drawn(seed):
+            with drawing(seed):
                 makers.append(begin(each))
 
     def ask(_: int, __: int) -> Tensor:
         maps = []
-        with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        with torch.inference_mode(False), torch.enable_grad(), drawing(seed):
             for index, step in enumerate(makers):
                 torch.set_rng_state(states[index])
                 maps.append(step().detach().float())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from .followers import Event, Followers
@@ -85,6 +86,7 @@ class Driver:
             self._recover(loop)
             self.keeper.begin(loop, self.history, self.settings, self.name)
             with loop.training():
+                self._validate(loop)  # where a pause came before it
                 while loop.done < loop.steps and self._wish == RUNNING:
                     self._took(loop, loop.step(examine=self.keeper.curious(loop.done)))
                     self.rest.serve()
@@ -93,9 +95,20 @@ class Driver:
 
     def _took(self, loop: Loop, step: Step) -> None:
         self.history.add(step)
+        self._validate(loop)
+        step = replace(step, validation=self.history.validation.get(step.index))
         if self.keeper.after(loop, step, self.history):
             self.followers.tell(Event("moment"))
         self.followers.tell(Event("step", step))
+
+    def _validate(self, loop: Loop) -> None:
+        """A point of the validation curve where one is due; given up for a pause, but at the end, and made up for afterwards."""
+        if loop.done in self.history.validation:
+            return
+        found = loop.validate(lambda: self._wish == RUNNING or loop.done >= loop.steps)
+        if found is not None:
+            self.history.tested(loop.done, found)
+            self.followers.tell(Event("validation"))
 
     def _ended(self, loop: Loop) -> None:
         with self._lock:

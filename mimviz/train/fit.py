@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def fit(
     every: int = 500,
     facts: dict | None = None,
     validation: Any = None,
+    validate_every: int | None = None,
 ) -> Iterator[Step]:
     """Trains `model` in place on normalized pictures (B, 3, H, W) and yields a Step after each optimizer step.
 
@@ -40,8 +42,9 @@ def fit(
     until: end after so many of the `steps`, whose schedule stays as it is; a later call with a checkpoint goes on.
     checkpoint: a file written each `every` steps, at the end, and when the loop is left; read first if it is there. A run goes on
     only with the settings it was begun with, `facts` (JSON-able: what else must be the same, e.g. the data) among them.
-    validation: pictures that the model will be tested on, uint8 or with such `.images`, as `batches` then must have: told if
-    they are among the training's.
+    validation: pictures that the model is tested on after each `validate_every` steps (a twentieth of them) and the last, see
+    `Step.validation`: a Dataset, Batches, uint8 (N, 3, H, W), or a list of batches. No number of the training depends on it. It is
+    told if they are among the training's pictures, but of a list.
     The model ends in eval mode.
     Each step seeds its own random numbers from `seed` and leaves the caller's generator alone.
     Raises FloatingPointError where the loss or its gradient is no longer finite; the checkpoint is that of the step before.
@@ -54,6 +57,7 @@ def fit(
     loop = Loop(
         model, batches, steps=steps, lr=lr, warmup=warmup, weight_decay=weight_decay, scales=scales, betas=betas,
         clip=clip, precision=precision, seed=seed, facts=facts, validation=validation,
+        validate_every=validate_every,
     )  # fmt: skip
     if checkpoint and Path(checkpoint).exists():
         loop.load(checkpoint)
@@ -62,6 +66,7 @@ def fit(
         try:
             while loop.done < min(steps, until or steps):
                 step = loop.step()
+                step = replace(step, validation=loop.validate())
                 if checkpoint and loop.done % every == 0:
                     loop.save(checkpoint)
                     saved = loop.done

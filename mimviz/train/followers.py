@@ -13,7 +13,7 @@ from .loop import Step
 
 @dataclass(frozen=True)
 class Event:
-    """kind: "step", "state", "lr", "moment" or "warning"; step: what has just been done, of a "step"."""
+    """kind: "step", "state", "lr", "moment", "validation" or "warning"; step: what has just been done, of a "step"."""
 
     kind: str
     step: Step | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,21 +15,23 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ..core import drawing
 from . import checkpoint as runs
+from .feeding import batch_at, inputs_of
 from .guards import Guards, TrainingWarning, Warned, where_it_broke
 from .health import Checkup, Health
+from .held_out import HeldOut, Validation
 from .schedule import cosine
 
 Precision = Literal["auto", "float32", "bfloat16"]
-_random = (
-    threading.Lock()
-)  # the process has one generator: two trainings in two threads must not draw between each other
+POINTS = 20  # of the validation curve, unless told
 
 
 @dataclass(frozen=True)
 class Step:
     """index from 1; loss of this step's batch; lr used; seconds since the last step; pictures in the batch; the model's outcome;
-    L2 norm of the whole gradient before it was clipped; health by layer of those steps that were asked for it."""
+    L2 norm of the whole gradient before it was clipped; health by layer of those steps that were asked for it; validation
+    on held-out pictures after those where it was due."""
 
     index: int
     loss: float
@@ -40,13 +41,14 @@ class Step:
     outcome: Any
     grad_norm: float = float("nan")
     health: dict[str, Health] | None = None
+    validation: Validation | None = None
 
 
 class Loop:
     """A training that stands after `done` of its steps. The keywords are those of `fit`.
 
     `changes` is {step: lr}: from that step (counted from 0) on, the schedule has this peak instead of `lr`.
-    validation: pictures that must not be among the training's; both uint8 (N, 3, H, W) or with such `.images`.
+    validation: pictures that must not be among the training's, see `HeldOut`.
     tell: called with each `Warned` of the guard rails; a Python warning of class TrainingWarning unless told otherwise.
     """
 
@@ -66,10 +68,13 @@ class Loop:
         seed: int = 0,
         facts: dict | None = None,
         validation: Any = None,
+        validate_every: int | None = None,
         tell: Callable[[Warned], None] | None = None,
     ):
         if steps < 1 or not lr > 0:
             raise ValueError(f"steps is {steps} and lr is {lr}, but both must be positive")
+        if validate_every is not None and validate_every < 1:
+            raise ValueError(f"validate_every is {validate_every}, but a positive number of steps is wanted")
         self.model, self.batches, self.steps, self.lr, self.seed, self.clip = model, batches, steps, lr, seed, clip
         self.warmup = round(steps * 0.05) if warmup is None else warmup
         self.optimizer = torch.optim.AdamW(_groups(model, weight_decay, scales or {}), lr=lr, betas=betas, fused=True)
@@ -81,7 +86,9 @@ class Loop:
         self.device = next(model.parameters()).device
         self._autocast = _autocast(self.device, precision)
         self._guards = Guards(model, lr, tell or warn)
-        if validation is not None:
+        self.validation, self._validate_every = validation, validate_every or max(1, round(steps / POINTS))
+        self._held_out = HeldOut(validation, batches, model) if validation is not None else None
+        if validation is not None and not isinstance(validation, (list, tuple)):
             self._guards.compare(batches, validation)
         self._batch_at: Callable[[int], Any] | None = None
         self._before: list | None = None  # what the step now running began with
@@ -127,8 +134,8 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         if self._batch_at is None:
-            self._batch_at = _batch_at(self.batches, index)
-        inputs = [each.to(self.device, non_blocking=True) for each in _inputs(self._batch_at(index), self.model)]
+            self._batch_at = batch_at(self.batches, index)
+        inputs = [each.to(self.device, non_blocking=True) for each in inputs_of(self._batch_at(index), self.model)]
         self._guards.before(index, inputs)
         checkup = Checkup(self.model) if examine else None
         outcome, norm = self._learn(inputs, index, checkup)
@@ -139,6 +146,15 @@ class Loop:
         self._guards.after(index, norm, rate, health)
         seconds = time.perf_counter() - began
         return Step(index + 1, float(outcome.loss), rate, seconds, len(inputs[0]), outcome, norm, health)
+
+    def validate(self, going: Callable[[], bool] = lambda: True) -> Validation | None:
+        """What the model makes of the held-out pictures now; None where there are none, it is not due, or `going()` turned false.
+        No number of the training depends on it."""
+        due = self.done and (self.done % self._validate_every == 0 or self.done >= self.steps)
+        if self._held_out is None or not due:
+            return None
+        with self._autocast:
+            return self._held_out(self.model, self.device, going)
 
     def save(self, path: str | Path, **tensors: Tensor) -> None:
         """Weights, optimizer, step and settings in one file, whole or not at all; `tensors` travel along."""
@@ -218,14 +234,6 @@ def warn(warned: Warned) -> None:
     warnings.warn(TrainingWarning(f"{warned.title}. {warned.text}"), stacklevel=2)
 
 
-@contextmanager
-def drawing(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers of this step's own inside; the caller's generator is left alone."""
-    with _random, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
 def _groups(model: nn.Module, weight_decay: float, scales: dict[str, float]) -> list[dict]:
     """Weight decay on matrices and kernels only: not on biases, norms, tokens and positions. One group for each `scale`."""
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -247,40 +255,3 @@ def _autocast(device: torch.device, precision: Precision):
         raise ValueError(f"precision is {precision!r}, but 'auto', 'float32' or 'bfloat16' is wanted")
     half = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
     return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
-
-
-def _inputs(batch, model: nn.Module) -> list[Tensor]:
-    """What the model is called with: the pictures of a batch, and the labels of (pictures, labels) where it wants them."""
-    parts = list(batch) if isinstance(batch, (tuple, list)) and batch else [batch]
-    images = parts[0]
-    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
-        what = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"a batch holds {what}, but normalized pictures (B, 3, H, W) of floats are wanted")
-    if not getattr(model, "wants_labels", False):
-        return [images]
-    if len(parts) < 2 or not isinstance(parts[1], Tensor) or parts[1].shape != images.shape[:1]:
-        raise TypeError(
-            "a batch holds no labels (B,) beside its pictures, but this model learns from (pictures, labels)"
-        )
-    return [images, parts[1]]
-
-
-def _batch_at(batches: Iterable, done: int) -> Callable[[int], Any]:
-    if hasattr(batches, "at"):
-        return batches.at  # type: ignore[union-attr]
-    endless = _again(batches)
-    for _ in range(done):
-        next(endless)
-    return lambda index: next(endless)
-
-
-def _again(batches: Iterable) -> Iterator:
-    while True:
-        empty = True
-        for batch in batches:
-            empty = False
-            yield batch
-        if empty:
-            raise ValueError(
-                "batches ran out: a generator can be read only once, so give a list or a loader, or fewer steps"
-            )

@@ -29,15 +29,19 @@ class Run:
     folder: where its moments are kept; one that holds a run is gone on with. Without one, a temporary folder, gone with the kernel.
     budget: bytes for kept moments; older ones are thinned out evenly. every: steps between two moments (a hundredth of the run).
     share: how much of the training's time may go into keeping moments and looking after layers, 0..1.
-    validation: pictures that it will be tested on, see `fit`; they are only looked for among the training's.
-    settings: `steps`, `lr`, `seed` and the other keywords of `fit`, but for those about checkpoints.
+    validation: pictures that it is tested on as it goes, and that must not be among the training's, see `fit`.
+    settings: `steps`, `lr`, `seed`, `validate_every` and the other keywords of `fit`, but for those about checkpoints.
 
     `start()`, `pause()`, `resume()` and `stop()` return at once and are obeyed between two steps; `wait()` blocks until the run
     rests. `run.state` is "new", "running", "paused", "stopped", "failed" or "finished", and `run.message` says it in a sentence.
     `run.lr = …` sets the peak of the schedule from the next step on, and is remembered. `run.history` holds the curves,
     `run.at(step)` is a copy of the model at a kept moment, `run.branch(step)` a new run from there. While it trains, look at such
-    copies, not at the model itself; and torch has one generator of random numbers for all: drawing from it elsewhere meanwhile
-    disturbs a step's own.
+    copies, not at the model itself.
+
+    Same seed, same machine, same numbers, however often it rests: each step seeds torch's generator anew, by `seed` and its number.
+    The process has only one such generator, though, and a model's dropout can draw from no other. So this holds as long as no other
+    thread draws from it *while* a step runs: widgets, lenses and judges of mimviz wait their turn. Draw with a generator of your
+    own, or between two steps, as a new model that is made meanwhile does: `run.at_rest(lambda: mimviz.encoder(…))`.
     """
 
     def __init__(
@@ -78,7 +82,7 @@ class Run:
         """The run that is kept in `folder`, e.g. after a restart of the kernel: `resume()` goes on to the same numbers.
 
         Without the model and batches that it was begun with, there are its curves and moments to look at. `options`: watch, budget,
-        share. Raises ValueError where `folder` holds no run, or that of another model."""
+        share, validation. Raises ValueError where `folder` holds no run, or that of another model."""
         told = read(Path(folder))
         return cls(
             model,
@@ -192,6 +196,7 @@ class Run:
             "every": self.keeper.every,
             "share": self.keeper.share,
             "watch": self.watch,
+            "validation": loop.validation,
         }
         run = Run(back.model, loop.batches, folder=folder, name=name, **options, **{**self.settings, **changed})
         run._begin_as(back, self.history.cut(step), lr)

@@ -16,6 +16,7 @@ from PIL import Image
 from timm.data.transforms_factory import create_transform
 from torch import Tensor
 
+from ..core import drawing
 from ..data import Batches
 from ..data.batches import Batch
 from ._seeded import seeded
@@ -50,7 +51,7 @@ class Augmented(Batches):
         if not self.augment:
             return super().at(step)
         ids = self.ids(step)
-        with torch.random.fork_rng(devices=[]):
+        with drawing(self.seed):
             images = torch.stack([self._one(index, place, step) for place, index in enumerate(ids.tolist())])
         images = images.to(self.images.device)
         return images if self.labels is None else (images, self.labels[ids.to(self.labels.device)])

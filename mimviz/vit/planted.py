@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..core import Grid
+from ..core import Grid, drawing
 from .create import create
 
 TARGET = 1  # the class whose logit rises with a red patch
@@ -26,8 +26,7 @@ def planted_vit(grid: Grid, *, prefix: int = 1, depth: int = 3, noise: float = 0
         {"class_token": False, "global_pool": "avg", "fc_norm": False} if prefix == 0 else {"reg_tokens": prefix - 1}
     )
     size: Any = {"img_size": (grid.height, grid.width), "patch_size": grid.patch, "embed_dim": 24, "depth": depth}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with drawing(seed):
         vit: Any = create("vit_tiny_patch16_224", num_heads=2, num_classes=3, **size, **pooled)
         with torch.no_grad():
             for name, p in vit.named_parameters():

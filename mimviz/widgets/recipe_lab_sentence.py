@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
-
 from .. import grammar, recipes
+from ..core import drawing
 from ..grammar import MaskedModel
 from ..vit import encoder
 from ..zoo import bundled, load_encoder, load_mim
@@ -143,8 +142,7 @@ class Sentence:
     def build(self, given: Any = None) -> tuple[MaskedModel, list[str]]:
         """The model in eval mode and, of its parts that come trained, the names; raises what the words raise."""
         names: dict[str, Any] = {"encoder": given, "losses": grammar.losses}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with drawing(0):
             for name, expression in self.steps():
                 names[name] = expression.value(names)
         model = names["model"].eval()

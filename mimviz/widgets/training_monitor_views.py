@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core import Mask, Picture
+from ..core import Mask, Picture, drawing
 from ..train import Run
-from ..train.loop import drawing
 from ..vit import Scene, class_names
 from .engine import Turn
 from .given import lens_of

@@ -7,8 +7,8 @@ from torch import nn
 
 import mimviz as mv
 from mimviz import lenses
+from mimviz.core import drawing
 from mimviz.lenses._comet import CometLearner, Selector, objective
-from mimviz.lenses._learning import drawn
 
 from .planted import PATCH, planted_scene
 
@@ -51,7 +51,7 @@ def test_the_loss_written_out():
 def test_the_predictor_learns_from_its_answers_the_selector_from_all():
     """One pass gives the gradients of two: their code's backward of L_p for one, and of L for the other."""
     x, y, _ = twice_marked(6, 0)
-    with drawn(0):
+    with drawing(0):
         learner = CometLearner(Brightest(), gap=0.1, width=4)
     learner(x, y).loss.backward()
     mask = learner.selector(x)
@@ -69,7 +69,7 @@ def test_the_predictor_learns_from_its_answers_the_selector_from_all():
 
 
 def learnt(complete: float):
-    with drawn(0):
+    with drawing(0):
         learner = CometLearner(Brightest(), complete=complete, share=0.1, area=20.0, width=8)
     batches = [twice_marked(16, seed)[:2] for seed in range(12)]
     losses = [step.loss for step in mv.fit(learner, batches, steps=150, lr=5e-3, weight_decay=0.0)]

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 
 import mimviz as mv
 from mimviz import lenses
+from mimviz.core import drawing
 from mimviz.lenses._diff_mask import DiffMaskLearner, hard_concrete, log_open
-from mimviz.lenses._learning import drawn
 
 from .planted import on_patches, planted_scene, planted_vit
 from .planted_cnn import planted_scene as conv_net
@@ -45,7 +45,7 @@ def test_hard_concrete_numbers():
 
 def test_the_objective_written_out():
     scene = small_scene()
-    with drawn(0):
+    with drawing(0):
         learner = DiffMaskLearner(scene.model, budget=0.05, layer=2, alpha=3.0)
     torch.manual_seed(5)
     found = learner(scene.images)
@@ -76,7 +76,7 @@ def loud_vit():
 def test_gates_that_learnt_from_many_keep_the_budget_with_few_patches():
     model = loud_vit()
     before = [p.detach().clone() for p in model.parameters()]
-    with drawn(0):
+    with drawing(0):
         learner = lenses.DiffMaskLearner(model, layer=1, alpha=5.0, lr_alpha=1.0, placeholder="zero")
     batches = [planted_scene(*range(s, s + 4), prefix=3).images for s in (0, 4, 8)]
     for _ in mv.fit(learner, batches, steps=110, lr=3e-3, weight_decay=0.0, betas=(0.9, 0.95)):

@@ -5,7 +5,8 @@ import torch
 
 import mimviz as mv
 from mimviz import lenses
-from mimviz.lenses._learning import deletion, drawn, enlarged
+from mimviz.core import drawing
+from mimviz.lenses._learning import deletion, enlarged
 from mimviz.lenses._ltx import objective
 
 from .planted import GRID, PATCH, on_patches, planted_scene, planted_vit
@@ -67,7 +68,7 @@ def test_deletion_is_the_mean_of_five_cuts():
 def test_an_explainer_that_learnt_from_many_answers_in_one_pass():
     model = planted_vit(prefix=3)
     before = [p.detach().clone() for p in model.parameters()]
-    with drawn(0):
+    with drawing(0):
         learner = lenses.LTXLearner(model, sparse=0.5)
     batches = [planted_scene(*range(s, s + 4), prefix=3).images for s in (0, 4, 8)]
     losses = [step.loss for step in mv.fit(learner, batches, steps=60, lr=4e-3, weight_decay=0.0)]
