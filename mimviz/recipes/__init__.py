@@ -3,6 +3,9 @@
 from .a2mim import a2mim
 from .adamae import adamae
 from .attmask import attmask
+from .beit import beit
+from .beit_v2 import beit_v2
+from .ccvit import ccvit
 from .colormae import colormae
 from .context_encoder import context_encoder
 from .convmae import convmae
@@ -37,7 +40,8 @@ from .umd import umd
 from .uta import uta
 
 __all__ = [
-    "a2mim", "adamae", "attmask", "colormae", "context_encoder", "convmae", "crate_mae", "croco", "data2vec", "dbot", "eva02",
-    "fsfm", "gmml", "hap", "hpm", "ijepa", "itpn", "mae", "mage", "maskalign", "maskdistill", "maskfeat", "mff", "mixedae",
-    "mrmae", "mto", "pixmim", "rmae", "ropim", "simmim", "sit", "spark", "tips", "umd", "uta",
+    "a2mim", "adamae", "attmask", "beit", "beit_v2", "ccvit", "colormae", "context_encoder", "convmae", "crate_mae",
+    "croco", "data2vec", "dbot", "eva02", "fsfm", "gmml", "hap", "hpm", "ijepa", "itpn", "mae", "mage", "maskalign",
+    "maskdistill", "maskfeat", "mff", "mixedae", "mrmae", "mto", "pixmim", "rmae", "ropim", "simmim", "sit", "spark",
+    "tips", "umd", "uta",
 ]  # fmt: skip

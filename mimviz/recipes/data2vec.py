@@ -41,7 +41,7 @@ def data2vec(
     target = Features(slow, top=min(top, len(slow.encoder.anatomy.blocks)), each="layer", whole="none")
     decoder = Linear(encoder.width, target.width, prefix=encoder.prefix)
     how = MaskToken(encoder.content_width)
-    where = Blocks(ratio, smallest=min(16, max(encoder.grid.count // 12, 1)))
+    where = Blocks.on(encoder.grid, ratio)
     return MaskedModel(
         encoder, where=where, how=how, target=target, decoder=decoder, loss=SmoothL1(beta), teacher=slow,
         name="data2vec",

@@ -21,5 +21,5 @@ def maskfeat(encoder: Encoder, *, ratio=0.4, bins=9) -> MaskedModel:
     target = HOG(encoder.grid, bins)
     decoder = Linear(encoder.width, target.width, prefix=encoder.prefix)
     how = MaskToken(encoder.content_width)
-    where = Blocks(ratio, smallest=min(16, max(encoder.grid.count // 12, 1)))
+    where = Blocks.on(encoder.grid, ratio)
     return MaskedModel(encoder, where=where, how=how, target=target, decoder=decoder, loss=squared, name="maskfeat")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import torch
 from jaxtyping import Float, Int
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from ...core import Grid, Mask
-
-_norm: Any = partial(nn.LayerNorm, eps=1e-6)
+from .transformer import _norm, blocks
 
 
 class Coder(nn.Module):
@@ -40,8 +35,7 @@ class Coder(nn.Module):
         self.embed = nn.Linear(width, dim)
         self.positions = nn.Parameter(torch.empty(1, prefix + grid.count, dim))
         heads = max(dim // 32, 1) if heads is None else heads
-        self.blocks = nn.Sequential(*(Block(dim, heads, qkv_bias=True, norm_layer=_norm) for _ in range(depth)))
-        self.norm = _norm(dim)
+        self.blocks, self.norm = blocks(dim, heads, depth), _norm(dim)
         self.head = nn.Sequential(nn.Linear(dim, width), nn.GELU(), nn.LayerNorm(width))
         self.bias = nn.Parameter(torch.zeros(count))
         nn.init.normal_(self.positions, std=0.02)

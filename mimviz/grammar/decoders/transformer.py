@@ -34,7 +34,7 @@ class Transformer(nn.Module):
         self.token = nn.Parameter(torch.zeros(1, 1, dim))
         self.positions: Tensor
         self.register_buffer("positions", sincos(grid, dim, prefix=prefix), persistent=False)
-        self.blocks = nn.Sequential(*(Block(dim, heads, qkv_bias=True, norm_layer=_norm) for _ in range(depth)))
+        self.blocks = blocks(dim, heads, depth)
         self.norm = _norm(dim)
         self.head = nn.Linear(dim, out)
         self.apply(_init)
@@ -61,6 +61,11 @@ class Transformer(nn.Module):
             self.token.to(x.dtype).expand(B, self.grid.count, D).scatter(1, ids, x[:, self.prefix :])
         )  # (B, N, dim)
         return torch.cat([x[:, : self.prefix], patches], dim=1) + self.positions
+
+
+def blocks(dim: int, heads: int, depth: int) -> nn.Sequential:
+    """The blocks of a plain ViT."""
+    return nn.Sequential(*(Block(dim, heads, qkv_bias=True, norm_layer=_norm) for _ in range(depth)))
 
 
 def _init(module: nn.Module) -> None:

@@ -14,7 +14,9 @@ from .normed import Normed
 from .pixels import Pixels
 from .projected import Projected
 from .region_maps import RegionMaps
+from .vqkd import VQKD
 
 __all__ = [
     "Assignments", "Codes", "Features", "HOG", "Layers", "LowPass", "Normed", "Pixels", "Projected", "RegionMaps",
+    "VQKD",
 ]  # fmt: skip

@@ -17,7 +17,8 @@ class Codes(nn.Module):
 
     The papers take the codes of a large trained tokenizer (a VQGAN, DALL-E's). `Codes.by_kmeans` is a small stand-in made in
     seconds: words are means of similar patches of the bundled pictures, and know colours and edges, not things. Another tokenizer
-    has this same shape: a module with `count`, called with pictures, and `pixels` and `draw` where its codes can be decoded.
+    has this same shape: a module with `count`, called with pictures, and `pixels` and `draw` where its codes can be decoded. With
+    `ids(images)` beside them views can show the codes.
     """
 
     def __init__(self, grid: Grid, book: Float[Tensor, "K D"], *, mean: Normal, std: Normal):
@@ -48,10 +49,14 @@ class Codes(nn.Module):
         """Words in the book."""
         return len(self.book)
 
-    @torch.no_grad()
     def forward(self, images: Float[Tensor, "B 3 H W"], mask: Mask | None = None) -> Int[Tensor, "B N 1"]:
+        return self.ids(images)[..., None]
+
+    @torch.no_grad()
+    def ids(self, images: Float[Tensor, "B 3 H W"]) -> Int[Tensor, "B N"]:
+        """The code of every patch, 0..count − 1."""
         patches = self.grid.patchify(images).to(self.book.dtype)
-        return torch.cdist(patches, self.book[None]).argmin(-1, keepdim=True)
+        return torch.cdist(patches, self.book[None]).argmin(-1)
 
     def pixels(
         self, guess: Tensor, images: Tensor, mask: Mask, *, statistics: str = "visible"

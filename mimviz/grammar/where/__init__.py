@@ -6,6 +6,7 @@ from .attended import Attended, Attention
 from .attentive import Attentive
 from .blocks import Blocks
 from .coloured import Coloured
+from .further import Further
 from .grid_wise import GridWise
 from .groups import Groups
 from .hardest import Hardest, PredictedLoss
@@ -40,7 +41,8 @@ GUIDED = {
 a lens, `Painted` a word of a mask; `Hardest` and `Sampled` come with the model that learns them (`recipes.hpm(…).where`)."""
 
 __all__ = [
-    "GUIDED", "STRATEGIES", "Attended", "Attention", "Attentive", "Blocks", "Coloured", "GridWise", "Groups", "Hardest",
-    "Highest", "Inverted", "MultiBlock", "Noise", "Painted", "Partition", "Parts", "Pointed", "PredictedLoss", "Regions",
-    "Sampled", "Spectrum", "Superpixels", "Units", "Varying", "average_distance", "spectrum",
+    "GUIDED", "STRATEGIES", "Attended", "Attention", "Attentive", "Blocks", "Coloured", "Further", "GridWise",
+    "Groups", "Hardest", "Highest", "Inverted", "MultiBlock", "Noise", "Painted", "Partition", "Parts", "Pointed",
+    "PredictedLoss", "Regions", "Sampled", "Spectrum", "Superpixels", "Units", "Varying", "average_distance",
+    "spectrum",
 ]  # fmt: skip

@@ -23,6 +23,11 @@ class Blocks:
     smallest: int = 16
     aspect: float = 0.3
 
+    @classmethod
+    def on(cls, grid: Grid, ratio: float) -> Blocks:
+        """With the papers' smallest block, 16 of 196 patches, and the same share of a smaller grid."""
+        return cls(ratio, smallest=min(16, max(grid.count // 12, 1)))
+
     def __call__(self, images: Tensor, grid: Grid, generator: Generator | None = None) -> Mask:
         hidden = torch.stack([self._one(grid, generator) for _ in range(len(images))])
         return Mask(hidden.to(images.device))
