@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ...core import Grid, Mask, seeded
+from ...core import Grid, Mask, drawing, seeded
 from ...data import crops
 from ..decoders.transformer import Transformer
 from .features import colours
@@ -49,20 +49,18 @@ class VQKD(nn.Module):
         pictures = (crops(grid.height, grid.width, each=8, seed=seed).float() / 255 - shift) / scale
         truth = torch.cat([teacher(each) for each in pictures.split(16)])
         truth = truth - truth.mean((0, 1))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self = cls(grid, truth.shape[-1], count=count).requires_grad_(True).train()
-            optimizer = torch.optim.AdamW(self.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=1e-4)
-            first = steps * 3 // 4
-            for step in range(steps):
-                if step == first:
-                    self.begin(pictures[:: max(len(pictures) * grid.count // 4096, 1)])
-                optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)
-                at = torch.randint(len(pictures), (max(768 // grid.count, 4),))
-                optimizer.zero_grad()
-                self.loss(pictures[at], truth[at], quantize=step >= first).backward()
-                optimizer.step()
-        optimizer.zero_grad()
+        with drawing(seed):
+            self = cls(grid, truth.shape[-1], count=count).train()
+        optimizer = torch.optim.AdamW(self.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=1e-4)
+        generator, first = seeded(seed), steps * 3 // 4
+        for step in range(steps):
+            if step == first:
+                self.begin(pictures[:: max(len(pictures) * grid.count // 4096, 1)])
+            optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)
+            at = torch.randint(len(pictures), (max(768 // grid.count, 4),), generator=generator)
+            self.loss(pictures[at], truth[at], quantize=step >= first).backward()
+            optimizer.step()
+            optimizer.zero_grad()
         return self.requires_grad_(False).eval()
 
     @torch.no_grad()
