@@ -20,14 +20,14 @@ _HOMES = {
 }  # fmt: skip
 _PACKAGES = (
     "core", "data", "vit", "lenses", "judges", "discover", "grammar", "recipes", "tune", "train", "studies", "zoo", "plot",
-    "widgets",
+    "widgets", "share",
 )  # fmt: skip
 
 __all__ = [
     "AttentionExplorer", "Encoder", "Grid", "Heatmap", "JudgeBoard", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture",
     "RecipeLab", "RegisterInspector", "Run", "SaliencyComparer", "Scene", "TrainingMonitor",
     "encoder", "fit", "image", "images", "load_mim", "load_vit",
-    "core", "data", "discover", "grammar", "judges", "lenses", "plot", "recipes", "studies", "train", "tune", "vit",
+    "core", "data", "discover", "grammar", "judges", "lenses", "plot", "recipes", "share", "studies", "train", "tune", "vit",
     "widgets", "zoo",
 ]  # fmt: skip
 
@@ -48,7 +48,7 @@ def __dir__():
 
 
 if TYPE_CHECKING:  # what editors and type checkers see
-    from . import core, data, discover, grammar, judges, lenses, plot, recipes, studies, train, tune, vit, widgets, zoo
+    from . import core, data, discover, grammar, judges, lenses, plot, recipes, share, studies, train, tune, vit, widgets, zoo
     from .core import Grid, Heatmap, Mask, Outcome, Picture
     from .data import image, images
     from .grammar import MaskedModel

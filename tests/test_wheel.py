@@ -60,6 +60,12 @@ def test_wheel_has_every_bundle(wheel):
         assert "https://" not in script.replace("https://www.w3.org", "")
 
 
+def test_wheel_has_what_pages_are_made_of(wheel):
+    sizes = {info.filename: info.file_size for info in wheel.infolist()}
+    for name in ("page.js", "page.css"):
+        assert sizes.get(f"mimviz/share/static/{name}", 0) > 1000, f"{name} is missing or empty"
+
+
 def test_wheel_has_the_lessons(wheel):
     lessons = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert lessons

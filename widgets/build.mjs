@@ -1,15 +1,17 @@
 // One self-contained module and one stylesheet per view: src/views/NAME.ts -> ../mimviz/widgets/static/NAME.{js,css}
-import { readdirSync } from "node:fs";
+// and what pages without a kernel are made of: src/page/{page,model}.ts, page.css -> ../mimviz/share/static/
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const views = readdirSync(join(here, "src/views")).filter((name) => /\.(ts|css)$/.test(name));
+const pages = process.env.MIMVIZ_SHARE_STATIC ?? join(here, "../mimviz/share/static");
 
 const options = {
-  entryPoints: views.map((name) => join(here, "src/views", name)),
-  outdir: process.env.MIMVIZ_STATIC ?? join(here, "../mimviz/widgets/static"),
   bundle: true,
   format: "esm",
   target: "es2022",
@@ -18,10 +20,14 @@ const options = {
   legalComments: "none",
   logLevel: "info",
 };
+const all = [
+  { ...options, entryPoints: views.map((name) => join(here, "src/views", name)), outdir: process.env.MIMVIZ_STATIC ?? join(here, "../mimviz/widgets/static") },
+  // a script of its own, not a module: a page opened from a file has no origin to load modules from
+  { ...options, entryPoints: ["page.ts", "page.css"].map((name) => join(here, "src/page", name)), outdir: pages, format: "iife", charset: "ascii" },
+];
 
 if (process.argv.includes("--watch")) {
-  const context = await esbuild.context({ ...options, minify: false, sourcemap: "inline" });
-  await context.watch();
+  for (const each of all) await (await esbuild.context({ ...each, minify: false, sourcemap: "inline" })).watch();
 } else {
-  await esbuild.build(options);
+  for (const each of all) await esbuild.build(each);
 }

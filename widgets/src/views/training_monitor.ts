@@ -173,6 +173,7 @@ class TrainingMonitor {
     setText(this.empty, "No picture is watched, or the run was opened without its model: Run(model, batches, watch=[picture]), TrainingMonitor(run, pictures=[picture]), Run.open(folder, model).");
     this.time.arrived(this.asked);
     this.fit();
+    this.draw(); // the line says no longer that they are on their way
   }
 
   private equip(panel: Panel, place: number): void {

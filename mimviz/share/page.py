@@ -1,0 +1,136 @@
+"""One self-contained HTML file: widgets without a kernel, the bundles that draw them, and nothing that is asked of a network."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import math
+import struct
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..widgets import LiveWidget
+from .answers import bake
+from .baked import Baked
+
+STATIC = Path(__file__).parent / "static"
+
+
+def widget_page(widget: LiveWidget, path: str | Path | None = None, *, model: bool = False) -> str:
+    """The widget as a page of its own; written to `path` where one is given. See `LiveWidget.to_html`."""
+    title = str(getattr(widget, "title", "") or type(widget).__name__)
+    page = assemble(title, place("w0"), {"w0": (widget, bake(widget, model=model))})
+    if path is not None:
+        Path(path).write_text(page, encoding="utf-8")
+    return page
+
+
+def place(name: str) -> str:
+    """Where a widget goes in a page's body."""
+    return (
+        f'<div class="mimviz-place" data-widget="{html.escape(name)}">This widget is drawn by the page\'s script.</div>'
+    )
+
+
+def assemble(title: str, body: str, widgets: Mapping[str, tuple[LiveWidget, Baked]], *, head: str = "") -> str:
+    """`body` is markup that was made safe; whatever else is told (states, class names, file names) travels as base64.
+
+    The policy lets nothing out and nothing in: no connection, no frame, no form, only scripts whose hash it names and those that
+    they make from what the page carries (`blob:`, which markup cannot name).
+    """
+    script = _static("page.js")
+    brains = [baked.brain for _, baked in widgets.values() if baked.brain]
+    data = _pack(widgets, with_runtime=bool(brains))
+    blocks = [f'<script type="text/plain" id="mimviz-data">{data}</script>']
+    if brains:
+        blocks += [f'<script type="text/plain" id="{name}">{text}</script>' for name, text in _runtime(brains).items()]
+    policy = _policy(script, thinks=bool(brains))
+    return "\n".join([
+        "<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="referrer" content="no-referrer">',
+        f"<title>{html.escape(title)}</title>", f"<style>{_static('page.css')}</style>", head,
+        "</head>", "<body>", "<main>", body, "</main>",
+        "<noscript><p>The widgets of this page are drawn by its script, which this browser does not run.</p></noscript>",
+        *blocks, f"<script>{script}</script>", "</body>", "</html>", "",
+    ])  # fmt: skip
+
+
+def _policy(script: str, *, thinks: bool) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    wasm = " 'wasm-unsafe-eval'" if thinks else ""
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}' blob:{wasm}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "font-src data:; connect-src 'none'; form-action 'none'; base-uri 'none'"
+    )
+
+
+def _pack(widgets: Mapping[str, tuple[LiveWidget, Baked]], *, with_runtime: bool) -> str:
+    """Header and bytes, see widgets/src/page/unpack.ts."""
+    chunks: list[bytes] = []
+    header = {
+        "bundles": {
+            type(w)._bundle: {"esm": str(w._esm), "css": str(getattr(w, "_css", ""))} for w, _ in widgets.values()
+        },
+        "widgets": [
+            {"id": name, "bundle": type(widget)._bundle, **_sayable(baked.told(), chunks, {})}
+            for name, (widget, baked) in widgets.items()
+        ],
+        **({"brain": _static("model.js")} if with_runtime else {}),
+    }
+    told = json.dumps(header, allow_nan=False).encode()
+    return packed(struct.pack("<I", len(told)) + told + b"".join(chunks))
+
+
+def packed(data: bytes) -> str:
+    """base64 of gzip."""
+    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
+
+
+def _sayable(value: Any, chunks: list[bytes], known: dict[bytes, list[int]]) -> Any:
+    """As JSON; bytes go to `chunks`, equal ones once, and NaN and infinity are null as in a live widget."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = bytes(value)
+        if data not in known:
+            known[data] = [sum(map(len, chunks)), len(data)]
+            chunks.append(data)
+        return {"$bytes": known[data]}
+    if isinstance(value, Mapping):
+        return {str(name): _sayable(each, chunks, known) for name, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_sayable(each, chunks, known) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return _sayable(value.item() if hasattr(value, "item") else str(value), chunks, known)
+
+
+def _runtime(brains: list[dict[str, Any]]) -> dict[str, str]:
+    """The text blocks that models need: their weights, and the runtime."""
+    blocks = {str(brain["block"]): str(brain.pop("data")) for brain in brains if "data" in brain}
+    return {"mimviz-runtime": base64.b64encode(_bytes("runtime.wasm.gz")).decode(), **blocks}
+
+
+@cache
+def _static(name: str) -> str:
+    text = _bytes(name).decode()
+    if name.endswith(".js") and "</script" in text.lower():
+        raise ValueError(f"{name} contains </script, which would end the page's script: escape it in its source")
+    return text
+
+
+def _bytes(name: str) -> bytes:
+    path = STATIC / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"mimviz/share/static/{name} does not exist, but pages are made of it: the front end was not built. "
+            "Run `cd widgets && npm ci && npm run build`, or install again with `pip install .`"
+        )
+    return path.read_bytes()
