@@ -48,7 +48,23 @@ def __dir__():
 
 
 if TYPE_CHECKING:  # what editors and type checkers see
-    from . import core, data, discover, grammar, judges, lenses, plot, recipes, share, studies, train, tune, vit, widgets, zoo
+    from . import (
+        core,
+        data,
+        discover,
+        grammar,
+        judges,
+        lenses,
+        plot,
+        recipes,
+        share,
+        studies,
+        train,
+        tune,
+        vit,
+        widgets,
+        zoo,
+    )
     from .core import Grid, Heatmap, Mask, Outcome, Picture
     from .data import image, images
     from .grammar import MaskedModel
