@@ -17,6 +17,7 @@ from ..core import Heatmap, Score
 from ..core.words import label
 from ..data import image
 from ..vit import Scene
+from ..vit.answers import Answers
 from ._agreement import disagreement
 from ._baselines import EdgeMap, RandomMap
 from ._tables import csv, latex, manifest
@@ -112,9 +113,9 @@ class Board:
         """One picture of the board in front of its model."""
         if picture not in self._scenes:
             target = None if self.targets is None else self.targets[picture]
-            self._scenes = {
-                picture: Scene(self.model, self.pictures[picture], target=target)
-            }  # traces are large: one at a time
+            scene = Scene(self.model, self.pictures[picture], target=target)
+            scene.answers = Answers()
+            self._scenes = {picture: scene}  # traces are large: one at a time
         return self._scenes[picture]
 
     def map(self, method: str, picture: int) -> Heatmap:

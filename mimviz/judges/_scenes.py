@@ -16,7 +16,9 @@ def anew(scene: Scene, *, model: nn.Module | None = None, images: Tensor | None 
     """
     images = scene.images if images is None else images
     target = asked(scene) if target is None else target
-    return Scene(scene.model if model is None else model, images.detach(), target=target, normalized=True)
+    made = Scene(scene.model if model is None else model, images.detach(), target=target, normalized=True)
+    made.answers = scene.answers if model is None else None
+    return made
 
 
 def asked(scene: Scene) -> Any:

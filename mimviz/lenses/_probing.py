@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..core import Heatmap, seeded
 from ..vit import Scene
+from ..vit.answers import answer
 from ..vit.feature import choose
 
 T = TypeVar("T")
@@ -132,7 +133,8 @@ def copies(scene: Scene, count: int) -> Tensor:
 def scores(scene: Scene, images: Tensor) -> Tensor:
     """(K · B, 3, H, W) → (K, B), without a gradient."""
     with torch.no_grad():
-        return scene.score(images).reshape(-1, len(scene))
+        ask = scene._scorer  # chosen first: it may need a pass of its own
+        return ask(answer(scene, images)).reshape(-1, len(scene))
 
 
 def gradients(scene: Scene, images: Tensor) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from .encoder import Encoder
 from .evaluating import evaluating
+from .packing import Packing, packs
 from .scene import Scene
 
 Remove = Literal["fill", "drop"]
@@ -28,44 +29,45 @@ class Dropping:
 
     @torch.no_grad()
     def scores(self, hidden: Tensor) -> Tensor:
-        """(K, rows, cols) or (K, N) boolean, True = left out → (K, B). Masks that keep equally many patches share a pass."""
-        keep = ~hidden.flatten(1)
-        counts = keep.sum(1)
-        if int(counts.min()) < 1:
-            raise ValueError("a mask hides every patch, but at least one must be left to look at")
-        out = self._scene.images.new_zeros(len(keep), len(self._scene))
-        with evaluating(self._scene.model):
-            content = self._encoder.embed(self._scene.images)  # (B, N, width)
-            for count in counts.unique().tolist():
-                rows = counts == count
-                ids = keep[rows].nonzero()[:, 1].reshape(-1, count)  # (K', kept)
-                out[rows] = self._kept(content, ids).to(out)
-        return out
+        """(K, rows, cols) or (K, N) boolean, True = left out → (K, B)."""
+        flat = hidden.flatten(1)
+        outputs = self.outputs(flat[:, None].expand(-1, len(self._scene), -1))
+        return self._scene._scorer(outputs).reshape(-1, len(self._scene)).to(self._scene.images)
 
     @torch.no_grad()
     def outputs(self, hidden: Tensor) -> Tensor:
         """(K, B, N) boolean, a mask of its own for each picture, True = left out → the model's outputs (K · B, classes)."""
         keep = ~hidden.flatten(0, 1)  # (K · B, N)
-        counts = keep.sum(1)
-        if int(counts.min()) < 1:
+        counts, order = keep.sum(1).sort(stable=True)
+        if int(counts[0]) < 1:
             raise ValueError("a mask hides every patch, but at least one must be left to look at")
-        vit, parts, order = self._encoder.vit, [], []
         with evaluating(self._scene.model):
             content = self._encoder.embed(self._scene.images)  # (B, N, width)
-            for count in counts.unique().tolist():
-                rows = (counts == count).nonzero()[:, 0]
-                size = max(TOKENS // count, 1)
-                for some in rows.split(size):
-                    ids = keep[some].nonzero()[:, 1].reshape(-1, count)
-                    mine = content[some % len(content)]
-                    seen = mine.gather(1, ids[..., None].expand(-1, -1, mine.shape[-1]))
-                    parts.append(vit.forward_head(self._encoder(seen, ids)))
-                    order.append(some)
-        return torch.cat(parts)[torch.cat(order).argsort()]
+            ask = self._packed(content) if packs(self._encoder.vit) else self._alike(content)
+            parts = [ask(some % len(content), keep[some]) for some in _batches(counts, order)]
+        return torch.cat(parts)[order.argsort()]
 
-    def _kept(self, content: Tensor, ids: Tensor) -> Tensor:
-        """content (B, N, width), ids (K, kept) → (K, B)."""
-        B, vit = len(content), self._encoder.vit
-        seen: Any = content[:, ids].transpose(0, 1).flatten(0, 1)  # (K · B, kept, width)
-        logits = vit.forward_head(self._encoder(seen, ids.repeat_interleave(B, 0)))
-        return self._scene._scorer(logits).reshape(-1, B)
+    def _packed(self, content: Tensor):
+        return Packing(self._encoder, content).outputs
+
+    def _alike(self, content: Tensor):
+        """For any ViT: sequences of one length share a pass."""
+
+        def ask(pictures: Tensor, keep: Tensor) -> Tensor:
+            said = []
+            for count, many in zip(*keep.sum(1).unique_consecutive(return_counts=True), strict=True):
+                start = sum(map(len, said))
+                some = slice(start, start + int(many))
+                ids = keep[some].nonzero()[:, 1].reshape(-1, int(count))
+                mine = content[pictures[some]]
+                seen = mine.gather(1, ids[..., None].expand(-1, -1, mine.shape[-1]))
+                said.append(self._encoder.vit.forward_head(self._encoder(seen, ids)))
+            return torch.cat(said)
+
+        return ask
+
+
+def _batches(counts: Tensor, order: Tensor) -> list[Tensor]:
+    """`order` in parts of about TOKENS tokens, at least one sequence each."""
+    parts = (counts.cumsum(0) - 1) // TOKENS
+    return list(order.split(parts.unique_consecutive(return_counts=True)[1].tolist()))

@@ -49,6 +49,7 @@ class Scene:
         self.subject: Subject = subject(model, mask, count=_count(pictures), size=size)
         self.images, self._shown = _opened(pictures, self.anatomy, next(model.parameters()), ready)
         self.target = target
+        self.answers: Any = None  # `Answers`, for who asks the same of an unchanging model again and again
         self._edits = changes_in(model)
         self._layers = None if layers is None else _numbers(layers, len(self.anatomy.blocks))
 

@@ -36,6 +36,19 @@ def test_every_cell_once_picture_by_picture():
     assert one.value == pytest.approx(float(Deletion(steps=8)(alone, lenses.Occlusion()(alone)).value), abs=1e-6)
 
 
+def test_what_two_methods_ask_alike_is_asked_once_and_scores_are_those_of_a_scene_of_its_own():
+    words = [lenses.Occlusion(), lenses.InputXGradient()], [judges.Infidelity(samples=8), judges.ClassSensitivity()]
+    mine = board(baselines=False, methods=words[0], judges=words[1])
+    passes = []
+    handle = mine.model.register_forward_hook(lambda _, images, __: passes.append(len(images[0])))
+    cells = list(mine.run())
+    handle.remove()
+    assert passes.count(8) == len(mine.pictures), "eight draws of cells, the same for both maps"
+    for cell in cells:
+        alone = mv.Scene(mine.model, mine.pictures[cell.picture], target=1)
+        assert cell.value == float(mine.judges[cell.judge](alone, mine.methods[cell.method](alone)).value), cell
+
+
 def test_left_and_taken_up_again():
     whole, halves = board(), board()
     list(whole.run())

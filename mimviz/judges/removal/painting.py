@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ...lenses._regions import on_pixels
-from ...vit import Scene, evaluating
+from ...vit import Scene
+from ...vit.answers import answer
 
 PIXELS = 16 * 224 * 224  # of one batch, as in lenses: larger ones gain nothing on a processor
 
@@ -30,8 +31,7 @@ class Painting:
 def passed(scene: Scene, images: Tensor) -> Tensor:
     """(M, 3, H, W) → what the model says, (M, classes), in batches that fit."""
     size = max(PIXELS // (images.shape[-1] * images.shape[-2]), 1)
-    with evaluating(scene.model):
-        return torch.cat([scene.subject.run(part) for part in images.split(size)])
+    return torch.cat([answer(scene, part) for part in images.split(size)])
 
 
 def repeated(scene: Scene, hidden: Tensor) -> tuple[Tensor, Tensor]:
