@@ -111,10 +111,13 @@ def _asked(model: MaskedModel, picture, mask: Mask) -> tuple[Tensor, Mask, Tenso
 
 
 def _at(outcome, patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Guess (B, J, D) and loss (B, J) at the patches, for a model that guesses everywhere."""
-    count = outcome.mask.hidden.shape[1]
-    if outcome.guess.shape[1] != count:
+    """Guess (B, J, D) and loss (B, J) at the patches, for a model that guesses them."""
+    same = outcome.where[:, None] == patches.to(outcome.where.device)[None, :, None]  # (B, J, M)
+    if not same.any(-1).all():
+        missing = patches[~same.any(-1).all(0).cpu()].tolist()
         raise ValueError(
-            f"this model guesses {outcome.guess.shape[1]} of {count} patches, but a guess for each is wanted"
+            f"this model makes no guess at patches {missing[:8]}, but one for each that is asked is wanted"
         )
-    return outcome.guess[:, patches], outcome.patch_loss[:, patches]
+    rows = same.float().argmax(-1)
+    guess = outcome.guess.gather(1, rows[..., None].expand(-1, -1, outcome.guess.shape[-1]))
+    return guess, outcome.patch_loss.gather(1, rows)

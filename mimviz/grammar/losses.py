@@ -59,3 +59,18 @@ class SmoothedCrossEntropy:
     def __call__(self, guess: Rows, truth: Tensor) -> Float[Tensor, "B M 1"]:
         spread = -guess.log_softmax(-1).mean(-1, keepdim=True)
         return (1 - self.smoothing) * cross_entropy(guess, truth) + self.smoothing * spread
+
+
+@dataclass(frozen=True)
+class OfScales:
+    """Σ weight · mean (guess − truth)² over scales that stand side by side in a row, of so many numbers each: LocalMIM's loss."""
+
+    widths: tuple[int, ...]
+    weights: tuple[float, ...]
+
+    def __call__(self, guess: Rows, truth: Rows) -> Float[Tensor, "B M 1"]:
+        return (self.parts(guess, truth) * guess.new_tensor(self.weights)).sum(-1, keepdim=True)
+
+    def parts(self, guess: Rows, truth: Rows) -> Float[Tensor, "B M S"]:
+        """(B, M, scales): each without its weight."""
+        return torch.stack([each.mean(-1) for each in (guess - truth).square().split(self.widths, dim=-1)], -1)

@@ -5,12 +5,14 @@ from .adamae import adamae
 from .attmask import attmask
 from .beit import beit
 from .beit_v2 import beit_v2
+from .cae import cae
 from .ccvit import ccvit
 from .colormae import colormae
 from .context_encoder import context_encoder
 from .convmae import convmae
 from .crate_mae import crate_mae
 from .croco import croco
+from .crossmae import crossmae
 from .data2vec import data2vec
 from .dbot import dbot
 from .eva02 import eva02
@@ -20,6 +22,7 @@ from .hap import hap
 from .hpm import hpm
 from .ijepa import ijepa
 from .itpn import itpn
+from .localmim import localmim
 from .mae import mae
 from .mage import mage
 from .maskalign import maskalign
@@ -40,8 +43,8 @@ from .umd import umd
 from .uta import uta
 
 __all__ = [
-    "a2mim", "adamae", "attmask", "beit", "beit_v2", "ccvit", "colormae", "context_encoder", "convmae", "crate_mae",
-    "croco", "data2vec", "dbot", "eva02", "fsfm", "gmml", "hap", "hpm", "ijepa", "itpn", "mae", "mage", "maskalign",
-    "maskdistill", "maskfeat", "mff", "mixedae", "mrmae", "mto", "pixmim", "rmae", "ropim", "simmim", "sit", "spark",
-    "tips", "umd", "uta",
+    "a2mim", "adamae", "attmask", "beit", "beit_v2", "cae", "ccvit", "colormae", "context_encoder", "convmae",
+    "crate_mae", "croco", "crossmae", "data2vec", "dbot", "eva02", "fsfm", "gmml", "hap", "hpm", "ijepa", "itpn",
+    "localmim", "mae", "mage", "maskalign", "maskdistill", "maskfeat", "mff", "mixedae", "mrmae", "mto", "pixmim",
+    "rmae", "ropim", "simmim", "sit", "spark", "tips", "umd", "uta",
 ]  # fmt: skip

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from ..core import Mask
 from ..grammar import MaskedModel
+from ..grammar.blockwise import blockwise
 from ..vit import Encoder
-from ..vit.recording import recording
 from .mae import mae
 
 
@@ -35,10 +35,7 @@ class MFF(MaskedModel):
         return self.weights.softmax(0).detach()
 
     def predict(self, images: Float[Tensor, "B 3 H W"], mask: Mask) -> Float[Tensor, "B N D"]:
-        with recording(self.encoder.vit, self.encoder.anatomy, layers=set(self.layers)) as trace:
-            trace.ids = mask.keep_ids
-            self.encode(images, mask)
-        *early, last = (trace.blocks[layer].output for layer in self.layers)
+        *early, last = blockwise(self, images, mask, self.layers)
         rows = [project(x) for project, x in zip(self.projections, early, strict=True)] + [last]
         fused = (torch.stack(rows) * self.weights.softmax(0).view(-1, 1, 1, 1)).sum(0)  # (B, prefix + K, width)
         return self.decoder(self.encoder.vit.norm(fused), mask)

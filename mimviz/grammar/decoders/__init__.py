@@ -4,19 +4,24 @@ from .alignment import Alignment
 from .channel_wise import ChannelWise
 from .coder import Coder
 from .cross import Cross
+from .cross_attention import CrossAttention
 from .light import Light
 from .linear import Linear
 from .neck import Gather, Neck
 from .pointwise import Pointwise
 from .predictor import Predictor
 from .prototypes import Prototypes
+from .queries import Queries
 from .region import RegionDecoder
+from .regressor import FromHidden, Regressor
+from .rescaled import Locals, Rescaled
 from .transformer import Transformer
 from .visible import Visible
 from .white_box import WhiteBox
 from .whole import Whole
 
 __all__ = [
-    "Alignment", "ChannelWise", "Coder", "Cross", "Gather", "Light", "Linear", "Neck", "Pointwise", "Predictor", "Prototypes",
-    "RegionDecoder", "Transformer", "Visible", "WhiteBox", "Whole",
+    "Alignment", "ChannelWise", "Coder", "Cross", "CrossAttention", "FromHidden", "Gather", "Light", "Linear",
+    "Locals", "Neck", "Pointwise", "Predictor", "Prototypes", "Queries", "RegionDecoder", "Regressor", "Rescaled",
+    "Transformer", "Visible", "WhiteBox", "Whole",
 ]  # fmt: skip

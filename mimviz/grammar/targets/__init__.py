@@ -14,9 +14,10 @@ from .normed import Normed
 from .pixels import Pixels
 from .projected import Projected
 from .region_maps import RegionMaps
+from .scales import Scales
 from .vqkd import VQKD
 
 __all__ = [
     "Assignments", "Codes", "Features", "HOG", "Layers", "LowPass", "Normed", "Pixels", "Projected", "RegionMaps",
-    "VQKD",
+    "Scales", "VQKD",
 ]  # fmt: skip

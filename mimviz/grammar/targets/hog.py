@@ -21,14 +21,22 @@ class HOG:
 
     Sobel gradients with reflected borders; direction modulo 180° in `bins`; strengths summed in each cell of `cell` pixels (8, or
     the whole patch where 8 does not divide it) and divided by their L2 norm over the bins. Read beside PySlowFast's HOGLayerC.
+    cells: along the side of a patch, where another number is wanted.
     """
 
     grid: Grid
     bins: int = 9
+    cells: int | None = None
+
+    def __post_init__(self):
+        if self.cells is not None and (self.cells < 1 or self.grid.patch % self.cells):
+            raise ValueError(f"cells is {self.cells}, but a patch of {self.grid.patch} pixels is not divided so")
 
     @property
     def cell(self) -> int:
         """Pixels of the side of a cell."""
+        if self.cells is not None:
+            return self.grid.patch // self.cells
         return 8 if self.grid.patch % 8 == 0 else self.grid.patch
 
     @property

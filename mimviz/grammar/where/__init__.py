@@ -21,6 +21,7 @@ from .pointed import Pointed
 from .reading import Spectrum, average_distance, spectrum
 from .regions import Regions, Superpixels
 from .sampled import Sampled
+from .some import Some
 from .units import Units
 from .varying import Varying
 
@@ -43,6 +44,6 @@ a lens, `Painted` a word of a mask; `Hardest` and `Sampled` come with the model 
 __all__ = [
     "GUIDED", "STRATEGIES", "Attended", "Attention", "Attentive", "Blocks", "Coloured", "Further", "GridWise",
     "Groups", "Hardest", "Highest", "Inverted", "MultiBlock", "Noise", "Painted", "Partition", "Parts", "Pointed",
-    "PredictedLoss", "Regions", "Sampled", "Spectrum", "Superpixels", "Units", "Varying", "average_distance",
-    "spectrum",
+    "PredictedLoss", "Regions", "Sampled", "Some", "Spectrum", "Superpixels", "Units", "Varying",
+    "average_distance", "spectrum",
 ]  # fmt: skip
