@@ -13,6 +13,7 @@ COMMANDS = {
     "doctor": "say what works on this machine, what does not, and why",
     "reconstruct": "hide patches of a photo and draw what the model makes of it",
     "train": "train a masked model on your own pictures",
+    "export": "write a notebook as one page in which every widget stays alive",
     "tune": "make a classifier of a masked model, with labelled pictures",
 }
 # What a wrong file, value or environment raises; everything else is a fault of the program.

@@ -1,7 +1,7 @@
 """Pages that need no kernel, models that need no Python, figures that can be made again."""
 
-from .answers import bake
 from .baked import Baked, Group
-from .page import assemble, widget_page
+from .notebook import export
+from .page import widget_page
 
-__all__ = ["Baked", "Group", "assemble", "bake", "widget_page"]
+__all__ = ["Baked", "Group", "export", "widget_page"]

@@ -16,7 +16,6 @@ from typing import Any
 
 from ..widgets import LiveWidget
 from .answers import bake
-from .baked import Baked
 
 STATIC = Path(__file__).parent / "static"
 
@@ -24,10 +23,16 @@ STATIC = Path(__file__).parent / "static"
 def widget_page(widget: LiveWidget, path: str | Path | None = None, *, model: bool = False) -> str:
     """The widget as a page of its own; written to `path` where one is given. See `LiveWidget.to_html`."""
     title = str(getattr(widget, "title", "") or type(widget).__name__)
-    page = assemble(title, place("w0"), {"w0": (widget, bake(widget, model=model))})
+    page = assemble(title, place("w0"), {"w0": carried(widget, model=model)})
     if path is not None:
         Path(path).write_text(page, encoding="utf-8")
     return page
+
+
+def carried(widget: LiveWidget, *, model: bool = False) -> dict[str, Any]:
+    """All that a page needs of a widget: its bundle, and what was baked. Every page takes it from here, in whichever process."""
+    bundle, code = type(widget)._bundle or type(widget).__name__, (str(widget._esm), str(getattr(widget, "_css", "")))
+    return {"bundle": bundle, "esm": code[0], "css": code[1], **bake(widget, model=model).told()}
 
 
 def place(name: str) -> str:
@@ -37,14 +42,15 @@ def place(name: str) -> str:
     )
 
 
-def assemble(title: str, body: str, widgets: Mapping[str, tuple[LiveWidget, Baked]], *, head: str = "") -> str:
-    """`body` is markup that was made safe; whatever else is told (states, class names, file names) travels as base64.
+def assemble(title: str, body: str, widgets: Mapping[str, dict[str, Any]], *, head: str = "") -> str:
+    """widgets: by the name of their `place`, each as `carried` tells it. `body` and `head` are markup that was made safe;
+    whatever else is told (states, class names, file names) travels as base64.
 
     The policy lets nothing out and nothing in: no connection, no frame, no form, only scripts whose hash it names and those that
     they make from what the page carries (`blob:`, which markup cannot name).
     """
     script = _static("page.js")
-    brains = [baked.brain for _, baked in widgets.values() if baked.brain]
+    brains = [told["brain"] for told in widgets.values() if told.get("brain")]
     data = _pack(widgets, with_runtime=bool(brains))
     blocks = [f'<script type="text/plain" id="mimviz-data">{data}</script>']
     if brains:
@@ -71,21 +77,40 @@ def _policy(script: str, *, thinks: bool) -> str:
     )
 
 
-def _pack(widgets: Mapping[str, tuple[LiveWidget, Baked]], *, with_runtime: bool) -> str:
-    """Header and bytes, see widgets/src/page/unpack.ts."""
-    chunks: list[bytes] = []
+def _pack(widgets: Mapping[str, dict[str, Any]], *, with_runtime: bool) -> str:
     header = {
-        "bundles": {
-            type(w)._bundle: {"esm": str(w._esm), "css": str(getattr(w, "_css", ""))} for w, _ in widgets.values()
-        },
-        "widgets": [
-            {"id": name, "bundle": type(widget)._bundle, **_sayable(baked.told(), chunks, {})}
-            for name, (widget, baked) in widgets.items()
-        ],
+        "bundles": {told["bundle"]: {"esm": told["esm"], "css": told["css"]} for told in widgets.values()},
+        "widgets": [{"id": name, **_without(told, "esm", "css")} for name, told in widgets.items()],
         **({"brain": _static("model.js")} if with_runtime else {}),
     }
-    told = json.dumps(header, allow_nan=False).encode()
-    return packed(struct.pack("<I", len(told)) + told + b"".join(chunks))
+    return packed(container(header))
+
+
+def _without(told: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name not in names}
+
+
+def container(value: Any) -> bytes:
+    """A value with bytes in it as a header of JSON and the bytes behind it, see widgets/src/page/unpack.ts."""
+    chunks: list[bytes] = []
+    told = json.dumps(_sayable(value, chunks, {}), allow_nan=False).encode()
+    return struct.pack("<I", len(told)) + told + b"".join(chunks)
+
+
+def contained(data: bytes) -> Any:
+    """The value that `container` was given."""
+    (size,) = struct.unpack_from("<I", data)
+    behind = memoryview(data)[4 + size :]
+
+    def revive(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "$bytes" in value:
+                start, count = value["$bytes"]
+                return bytes(behind[start : start + count])
+            return {name: revive(each) for name, each in value.items()}
+        return [revive(each) for each in value] if isinstance(value, list) else value
+
+    return revive(json.loads(data[4 : 4 + size]))
 
 
 def packed(data: bytes) -> str:

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 import mimviz as mv
-from mimviz.share.answers import bake
-from mimviz.share.page import assemble, place
+from mimviz.share.page import assemble, carried, place
 
 pytestmark = pytest.mark.browser
 HOSTILE = '</script><script>window.pwned=1</script><img src=x onerror="window.pwned=2">'
@@ -233,7 +232,7 @@ def test_a_widget_that_nobody_knows_is_shown_as_it_is(opened):
 
 def test_one_page_holds_many_widgets_of_one_kind(opened):
     painters = [mv.MaskPainter(name, title=name) for name in ("cat", "coffee")]
-    widgets = {f"w{i}": (painter, bake(painter)) for i, painter in enumerate(painters)}
+    widgets = {f"w{i}": carried(painter) for i, painter in enumerate(painters)}
     page = opened(assemble("two", "".join(map(place, widgets)), widgets))
     until(page, "() => document.querySelectorAll('[data-exact=true]').length === 2")
     assert page.locator(".mv-title").all_inner_texts() == ["cat", "coffee"]

@@ -41,6 +41,7 @@ def explorer(widget: Any, *, model: bool = False) -> Baked:
             **{f"[data-action={kind}]": "figures and exact numbers as files" for kind in ("svg", "pdf", "npz", "json")},
             "[data-action=out]": "knocking out heads and tokens",
             "[data-action=restore]": "knocking out heads and tokens",
+            ".mv-explorer figcaption .mv-toggle": "knocking out heads and tokens",
         },
         can=["every token as the one that looks, layers, heads, parts, statistics, the certificate, PNG", whole],
     )
@@ -49,8 +50,7 @@ def explorer(widget: Any, *, model: bool = False) -> Baked:
     from ..thinking import attention_brain
 
     baked.brain = attention_brain(widget)
-    for action in ("out", "restore"):
-        del baked.needs[f"[data-action={action}]"]
+    baked.needs = {select: why for select, why in baked.needs.items() if "knocking" not in why}
     baked.can.append(
         "the model itself: knocked-out heads and tokens change the other heads and the classes, in this browser"
     )
