@@ -8,9 +8,10 @@ from .mask_painter import MaskPainter
 from .recipe_lab import RecipeLab
 from .register_inspector import RegisterInspector
 from .saliency_comparer import SaliencyComparer
+from .target_explorer import TargetExplorer
 from .training_monitor import TrainingMonitor
 
 __all__ = [
     "Answer", "AttentionExplorer", "Engine", "JudgeBoard", "LiveWidget", "MaskPainter", "RecipeLab", "RegisterInspector",
-    "SaliencyComparer", "TrainingMonitor", "Turn",
+    "SaliencyComparer", "TargetExplorer", "TrainingMonitor", "Turn",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,8 +13,10 @@ import torch
 from ..core import Mask, Outcome, Picture
 from ..data import Batches, crops
 from ..grammar import MaskedModel
+from ..grammar.collapse import Collapse
 from ..train import Step, fit
 from ..vit import evaluating
+from .recipe_lab_inside import Sample, health, inside
 from .recipe_lab_sentence import GIVEN, OWN, Sentence, Unsayable, encoders
 from .recipe_lab_views import Panel, carried, panels
 from .recipe_lab_words import SLOTS, words
@@ -59,6 +61,7 @@ class Look:
     outcome: Outcome
     panels: list[Panel]
     ms: float
+    collapse: Collapse | None = None
 
 
 class Bench:
@@ -74,7 +77,7 @@ class Bench:
         known = self.sides[place]
         if known is not None and known.asked.key == sentence.key:
             return known
-        self.sides[place] = None
+        self.forget(place)
         try:
             made = self._made(sentence, sentence, picture, mask)
         except Exception as error:
@@ -89,7 +92,10 @@ class Bench:
         return sentence.steps()[0][1].value({"encoder": self.given})
 
     def forget(self, place: int) -> None:
-        self.sides[place] = None
+        """Let go of a side, and of what was kept for it."""
+        side, self.sides[place] = self.sides[place], None
+        for name in ("sample", "health"):
+            self.memo.pop((name, id(side)), None)
 
     def _made(self, asked: Sentence, sentence: Sentence, picture: Picture, mask: Mask | None, note: str = "") -> Side:
         model, trained = sentence.build(deepcopy(self.given))
@@ -124,9 +130,23 @@ class Bench:
         outcome = model.reconstruct(picture, carried(mask, model.grid), statistics=statistics)  # type: ignore[arg-type]
         check(model, outcome)
         ms = 1000 * (time.perf_counter() - began)
+        found = None
         with evaluating(model), torch.no_grad():
-            made = list(panels(model, model.prepare(picture), outcome, exact=exact, seed=seed))
-        return Look(side, outcome, made, ms)
+            images = model.prepare(picture)
+            made = list(panels(model, images, outcome, exact=exact, seed=seed))
+            if exact:
+                sample = self._once("sample", (id(side), hash(picture)), lambda: Sample.of(model, picture))
+                made += inside(model, images, outcome, sample)
+                key = (id(side), len(side.losses), hash(picture))
+                found = self._once("health", key, lambda: health(model, sample))
+        return Look(side, outcome, made, ms, found)
+
+    def _once(self, name: str, key: tuple, make: Callable[[], Any]) -> Any:
+        """What was made for this key and side before, else new; one for each side is kept."""
+        known = self.memo.setdefault((name, key[0]), (None, None))
+        if known[0] != key:
+            self.memo[name, key[0]] = known = key, make()
+        return known[1]
 
     # --- training ---
 

@@ -11,6 +11,7 @@ from ..grammar.where.reading import average_distance, spectrum
 from .engine import Turn
 from .painted import fitted
 from .recipe_lab_bench import Bench, Look, Side, refusals
+from .recipe_lab_inside import told_of
 from .recipe_lab_masks import OWN_WORD, Drawing, Drawn, drawn_by
 from .recipe_lab_sentence import OWN, Sentence
 from .recipe_lab_studies import Part, Study, study
@@ -245,4 +246,5 @@ def _facts(look: Look | None, error: BaseException | None) -> dict[str, Any]:
         "said": outcome.note,
         "encoder": look.side.sentence.encoder,
         "device": str(look.side.model.device),
+        "collapse": told_of(look.collapse, trained=bool(look.side.losses)),
     }

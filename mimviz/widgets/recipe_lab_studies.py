@@ -13,6 +13,7 @@ from ..core import Mask, Picture
 from ..grammar.influence import by_gradient, leave_one_out
 from ..grammar.search import searching
 from ..grammar.sweep import many, sweep
+from .recipe_lab_looks import decoder_looks
 from .recipe_lab_views import Panel, everywhere_loss, map_panel, picture_panel
 
 MASKS = 24
@@ -206,15 +207,22 @@ def _search(wish: str) -> Callable[[Subject], Iterator[Part]]:
     return found
 
 
+def where_decoder_looks(subject: Subject) -> Iterator[Part]:
+    """Click a hidden patch in the guess: where the decoder looks for it, block by block."""
+    for panels, words in decoder_looks(subject.model, subject.picture, subject.mask, subject.query):
+        yield Part(panels, words)
+
+
 STUDIES: dict[str, Callable[[Subject], Iterator[Part]]] = {
     "which patch paints this one": influence,
+    "where the decoder looks": where_decoder_looks,
     "many masks": many_masks,
     "ratio sweep": ratio_sweep,
     "worst mask": _search("worst"),
     "best mask": _search("best"),
 }
 """By the name that the menu shows."""
-ASKS = {"which patch paints this one"}
+ASKS = {"which patch paints this one", "where the decoder looks"}
 """Those that are asked about a patch: a click on the guess says which."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ class Panel:
     """One picture or map. `data` is RGB bytes, JPEG or PNG of a picture, float32 of a map (NaN = no value there).
 
     `blank` (0 or 1 per patch) says where there is nothing to see; `crop` are rows and columns of `blank`.
+    figure: "" a picture or a map; "numbers" whole numbers of patches, coloured one by one, `names` where they have any; "matrix"
+    rows × cols that are no places of the picture, `names` of its columns; "bars" two rows of shares; "jigsaw" a picture whose
+    patches move: `moves` [patch, where it lies, where the model puts it].
     """
 
     key: str
@@ -39,6 +42,9 @@ class Panel:
     blank: bytes = b""
     hatched: bool = False
     say: str = ""
+    figure: Literal["", "numbers", "matrix", "bars", "jigsaw"] = ""
+    names: tuple[str, ...] = ()
+    moves: tuple[tuple[int, int, int], ...] = ()
 
 
 def panels(model: Any, images: Tensor, outcome: Outcome, *, exact: bool, seed: int = 0) -> Iterator[Panel]:

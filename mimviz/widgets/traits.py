@@ -17,11 +17,12 @@ from .recipe_lab import RecipeLab
 from .recipe_lab_training import TrainedHere
 from .register_inspector import RegisterInspector
 from .saliency_comparer import SaliencyComparer
+from .target_explorer import TargetExplorer
 from .training_monitor import TrainingMonitor
 
 WIDGETS: tuple[type[LiveWidget], ...] = (
     Painted, MaskPainter, AttentionExplorer, RegisterInspector, SaliencyComparer, JudgeBoard, TrainedHere, RecipeLab,
-    TrainingMonitor,
+    TrainingMonitor, TargetExplorer,
 )  # fmt: skip
 TARGET = Path(__file__).parents[2] / "widgets" / "src" / "traits.ts"
 HEADER = "// The traits that Python and the browser share. Generated from Python: python -m mimviz.widgets.traits\n"

@@ -158,3 +158,23 @@ export interface TrainingMonitorTraits {
   branching: boolean;
   problem: Record<string, unknown>;
 }
+
+export interface TargetExplorerTraits {
+  title: string;
+  rows: number;
+  cols: number;
+  height: number;
+  width: number;
+  names: string[];
+  captions: string[];
+  originals: DataView;
+  sizes: number[];
+  query: number[];
+  shown: number;
+  panels: Record<string, unknown>[];
+  pixels: DataView;
+  near: Record<string, unknown>[];
+  readout: Record<string, unknown>;
+  report: Record<string, unknown>;
+  problem: Record<string, unknown>;
+}

@@ -1,5 +1,6 @@
 /** What Python says of a recipe lab: sentences, their controls, panels, facts and curves. No DOM. */
 import type { Grid } from "./grid";
+import type { Move } from "./jigsaw";
 import type { Mask } from "./mask";
 import { type Raw, list, number, record, text } from "./read";
 import { type Problem, readProblem } from "./report";
@@ -70,8 +71,21 @@ export interface PanelSaid extends Grid {
   signed: boolean;
   hatched: boolean;
   say: string;
+  figure: "" | "numbers" | "matrix" | "bars" | "jigsaw";
+  names: string[]; // of numbers, or of a matrix's columns
+  moves: Move[];
   data: Uint8Array<ArrayBuffer>;
   blank: Mask | null; // 1 = nothing to see there
+}
+
+/** How far the features of a model, and its prototypes, still tell things apart. */
+export interface Collapse {
+  rank: number;
+  most: number;
+  spread: number; // 0..1
+  content: number; // 0..1
+  codes: [number, number] | null; // in effect, of how many
+  why: string[]; // what has collapsed; empty: nothing
 }
 
 export interface Facts {
@@ -86,6 +100,7 @@ export interface Facts {
   said: string;
   leaks: boolean;
   encoder: string;
+  collapse: Collapse | null;
 }
 
 const texts = (value: unknown): string[] => list(value).map(text);
@@ -141,7 +156,8 @@ export function readPanels(raw: unknown, bytes: Uint8Array<ArrayBuffer>): PanelS
     return {
       place: count("place"), key: text(one.key), caption: text(one.caption), meaning: text(one.meaning), rows: count("rows"), cols: count("cols"),
       width: count("width"), height: count("height"), map: one.map === true, unit: text(one.unit), signed: one.signed === true,
-      hatched: one.hatched === true, say: text(one.say), data: bytes.slice(start, start + size),
+      hatched: one.hatched === true, say: text(one.say), figure: text(one.figure) as PanelSaid["figure"], names: texts(one.names),
+      moves: list(one.moves).map((move) => list(move).map((place) => number(place) ?? 0) as Move), data: bytes.slice(start, start + size),
       blank: blank ? bytes.slice(start + size, start + size + blank) : null,
     };
   });
@@ -153,7 +169,17 @@ export function readFacts(raw: unknown): Facts {
     problem: readProblem(record(each.problem)), loss: number(each.loss), psnr: number(each.psnr), ms: number(each.ms) ?? 0,
     terms: Object.entries(record(each.terms)).map(([name, value]) => [name, number(value)]),
     parameters: number(each.parameters) ?? 0, weights: text(each.weights), note: text(each.note), said: text(each.said),
-    leaks: each.leaks === true, encoder: text(each.encoder),
+    leaks: each.leaks === true, encoder: text(each.encoder), collapse: readCollapse(each.collapse),
+  };
+}
+
+function readCollapse(raw: unknown): Collapse | null {
+  const { rank, most, spread, content, codes, why } = record(raw);
+  const [told, of] = list(codes).map(number);
+  if (number(rank) === null) return null;
+  return {
+    rank: number(rank)!, most: number(most) ?? 0, spread: number(spread) ?? 0, content: number(content) ?? 0,
+    codes: typeof told === "number" && typeof of === "number" ? [told, of] : null, why: texts(why),
   };
 }
 

@@ -41,7 +41,7 @@ class RecipeLab {
   private readonly title = h("div", { class: "mv-title" });
   private readonly original = new Panel("original", "picture", "the picture as the first sentence's model sees it");
   private readonly masked = new Panel("masked", "mask", "hatched patches are hidden from every model: paint here");
-  private readonly shared = new LabPanels((panel) => this.tools.watch(panel.frame, this.signal));
+  private readonly shared: LabPanels;
   private readonly sides: LabSide[] = [];
   private readonly session: MaskSession;
   private readonly tools: Tools;
@@ -62,6 +62,7 @@ class RecipeLab {
     el: HTMLElement,
     private readonly signal: AbortSignal,
   ) {
+    this.shared = new LabPanels((panel) => this.tools.watch(panel.frame, signal), signal);
     this.session = new MaskSession(model, () => this.repaint(), signal);
     this.tools = new Tools(this.session, () => this.mark());
     this.status = new StatusLine(MEANING, signal);

@@ -55,7 +55,7 @@ class TrainingMonitor {
     private readonly signal: AbortSignal,
   ) {
     this.time = new TrainTime((step) => this.go(step), (value, lr) => this.ask({ do: "branch", run: 0, value, ...(lr ? { lr } : {}) }), signal);
-    this.places = new TrainPlaces((panel, place) => this.equip(panel, place));
+    this.places = new TrainPlaces((panel, place) => this.equip(panel, place), signal);
     this.problems = new ProblemArea(signal);
     this.status = new StatusLine({ training: "Numbers come a few times a second, pictures in a small share of the time" }, signal);
     this.assemble();

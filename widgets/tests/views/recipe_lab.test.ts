@@ -150,7 +150,7 @@ describe("what came of it", () => {
   test("panels, numbers, terms and the reading of the mask", async () => {
     const { find, all, tell } = await mount();
     await tell(answer());
-    expect(all('[data-place="0"] figcaption').map((each) => each.firstChild!.textContent)).toEqual(["guess", "loss per patch", "training"]);
+    expect(all('[data-place="0"] figcaption').map((each) => each.firstChild!.textContent)).toEqual(["guess", "loss per patch", "training", "collapse meter"]);
     expect(find('[data-place="0"] .mv-bar').textContent).toBe("1.004.00");
     expect(find(".mv-labfacts").textContent).toContain("loss 0.0385  ·  of it entropy 0.200");
     expect(find(".mv-labshared").textContent).toContain("3 of 4 hidden");

@@ -1,19 +1,11 @@
-/** Panels as Python describes them: pictures and maps, hatched or blank where there is nothing to see. */
-import { asFloats } from "../../kit/binary";
-import { type Pixels, meanColour } from "../../kit/compose";
+/** Panels as Python describes them, in the order in which they came. */
 import { decode, fromRgb } from "../../kit/decode";
 import type { Grid, Patch } from "../../kit/grid";
-import { indexOf } from "../../kit/grid";
 import { invert } from "../../kit/mask";
 import { type PanelSaid, sameplace } from "../../kit/recipe_lab";
 import { h } from "./dom";
-import { Panel } from "./panel";
-import { ValuePanel } from "./value_panel";
-
-export interface Drawing {
-  said: PanelSaid;
-  pixels: Pixels | null; // of a picture
-}
+import { type Drawing, type LabFigure, figureFor } from "./lab_figures";
+import type { Panel } from "./panel";
 
 /** Pictures into pixels, all of one answer together, so that they change at once. */
 export function decoded(all: PanelSaid[]): Promise<Drawing[]> {
@@ -27,25 +19,29 @@ export function decoded(all: PanelSaid[]): Promise<Drawing[]> {
 }
 
 interface Shown {
-  panel: Panel;
-  values: ValuePanel | null;
-  drawing: Drawing;
+  figure: LabFigure;
+  said: PanelSaid;
+  end: AbortController; // of its own listeners: a figure may leave long before the view does
 }
+
+const kindOf = ({ map, signed, caption, figure }: PanelSaid): string => [map, signed, caption, figure].join();
 
 export class LabPanels {
   readonly root = h("div", { class: "mv-panels" });
   private readonly shown = new Map<string, Shown>();
   private after: Node[] = [];
 
-  /** `made` is called once for each new panel, to give it hands. */
-  constructor(private readonly made: (panel: Panel) => void = () => {}) {}
+  /** `made` is called once for each new panel that lies on the picture, to give it hands. */
+  constructor(private readonly made: (panel: Panel) => void, signal: AbortSignal) {
+    signal.addEventListener("abort", () => [...this.shown.values()].forEach(({ end }) => end.abort()), { once: true });
+  }
 
   /** What came; `whole`: what did not come is gone. */
   draw(drawings: Drawing[], whole: boolean): void {
     const keys = new Set(drawings.map(({ said }) => said.key));
-    if (whole) for (const key of [...this.shown.keys()]) if (!keys.has(key)) this.shown.delete(key);
+    if (whole) for (const key of [...this.shown.keys()]) if (!keys.has(key)) this.drop(key);
     for (const drawing of drawings) this.put(drawing);
-    if (whole) this.root.replaceChildren(...drawings.map(({ said }) => this.shown.get(said.key)!.panel.root), ...this.after);
+    if (whole) this.root.replaceChildren(...drawings.map(({ said }) => this.shown.get(said.key)!.figure.root), ...this.after);
   }
 
   /** Further figures at the end of the row. */
@@ -55,44 +51,40 @@ export class LabPanels {
   }
 
   get panels(): Panel[] {
-    return [...this.shown.values()].map(({ panel }) => panel);
+    return [...this.shown.values()].flatMap(({ figure }) => figure.panel ?? []);
+  }
+
+  private drop(key: string): void {
+    this.shown.get(key)?.end.abort();
+    this.shown.delete(key);
   }
 
   private put(drawing: Drawing): void {
     const { said } = drawing;
     let shown = this.shown.get(said.key);
-    if (!shown || (shown.values === null) === said.map || shown.drawing.said.signed !== said.signed || shown.drawing.said.caption !== said.caption) {
-      const values = said.map ? new ValuePanel(said.key, said.caption, said.meaning, said.unit, said.signed) : null;
-      shown = { panel: values?.panel ?? new Panel(said.key, said.caption, said.meaning), values, drawing };
+    if (!shown || kindOf(shown.said) !== kindOf(said)) {
+      this.drop(said.key);
+      const end = new AbortController();
+      shown = { figure: figureFor(said, end.signal), said, end };
       this.shown.set(said.key, shown);
-      this.made(shown.panel);
+      if (shown.figure.panel) this.made(shown.figure.panel);
     }
-    shown.drawing = drawing;
-    shown.panel.head.title = said.meaning;
-    shown.panel.frame.style.aspectRatio = `${said.width} / ${said.height}`;
-    if (shown.values) {
-      const floats = asFloats(said.data);
-      shown.values.draw(floats, said, said.unit.includes("loss") ? "magma" : "viridis", shown.values.rangeOf(floats), "nothing to show");
-    } else shown.panel.show(drawing.pixels, "cannot be drawn");
+    shown.said = said;
+    shown.figure.head.title = said.meaning;
+    if (shown.figure.panel) shown.figure.panel.frame.style.aspectRatio = `${said.width} / ${said.height}`;
+    shown.figure.draw(drawing);
   }
 
   mark(grid: Grid, hover: Patch | null, query: Patch | null): void {
-    for (const { panel, values, drawing } of this.shown.values()) {
-      const { said, pixels } = drawing;
+    for (const { figure, said } of this.shown.values()) {
       const ring = sameplace(grid, hover, said);
       const blank = said.blank;
-      panel.mark({
+      figure.say(ring);
+      figure.panel?.mark({
         grid: said, mask: blank && said.hatched ? blank : null, veil: blank && !said.hatched ? invert(blank) : null, strong: true, ring, brush: [],
-        query: panel.name === "guess" || panel.name === "loss" ? sameplace(grid, query, said) : null,
+        query: figure.panel.name === "guess" || figure.panel.name === "loss" ? sameplace(grid, query, said) : null,
       });
-      if (values) values.say(said, ring, said.say);
-      else panel.say(ring ? this.under(pixels, said, ring) : said.say);
     }
-  }
-
-  private under(pixels: Pixels | null, said: PanelSaid, ring: Patch): string {
-    if (said.blank?.[indexOf(said, ring)]) return said.hatched ? "left out" : "no guess wanted here";
-    return pixels ? `RGB ${meanColour(pixels, said, ring).map((value) => value.toFixed(2)).join(" ")}` : "";
   }
 
   fit(ratio: number): void {
@@ -100,6 +92,6 @@ export class LabPanels {
   }
 
   set stale(value: boolean) {
-    for (const panel of this.panels) panel.stale = value;
+    for (const { figure } of this.shown.values()) figure.root.classList.toggle("is-stale", value);
   }
 }

@@ -5,6 +5,7 @@ import { h, setText } from "./dom";
 import { field } from "./fields";
 import { type Curve, LabCurve } from "./lab_curve";
 import { LabForm } from "./lab_form";
+import { LabMeter } from "./lab_meter";
 import { LabPanels } from "./lab_panels";
 import type { Panel } from "./panel";
 import { ProblemArea } from "./problems";
@@ -32,6 +33,7 @@ export class LabSide {
   private readonly note = h("div", { class: "mv-labnote", role: "note", hidden: true });
   private readonly problems: ProblemArea;
   private readonly curve = new LabCurve();
+  private readonly meter = new LabMeter();
   private readonly encoderField: HTMLElement;
   private said: Said = { recipe: "", encoder: "", options: {}, words: {} };
   private text = "";
@@ -47,7 +49,7 @@ export class LabSide {
     extra: Node[],
     private readonly signal: AbortSignal,
   ) {
-    this.panels = new LabPanels(made);
+    this.panels = new LabPanels(made, signal);
     this.problems = new ProblemArea(signal);
     this.options = new LabForm("the recipe", (control, value) => this.put({ ...this.said, options: withOption(this.said.options, control, value) }), signal);
     this.encoderField = field("Encoder", this.encoder);
@@ -58,7 +60,7 @@ export class LabSide {
       row(this.label, field("Recipe", this.recipe), this.encoderField, this.options.root, h("div", { class: "mv-group mv-labdo" }, copy, ...extra)),
       this.words, this.paper, this.problems.root, this.note, this.panels.root, this.facts, this.python);
     this.python.append(h("summary", {}, "this sentence as Python"), this.code);
-    this.panels.append(this.curve.root);
+    this.panels.append(this.curve.root, this.meter.root);
     this.offer();
   }
 
@@ -135,6 +137,7 @@ export class LabSide {
     this.known = facts;
     this.problems.remote = facts?.problem ?? null;
     this.panels.stale = facts?.problem != null;
+    if (!facts?.problem) this.meter.show(facts?.collapse ?? null);
     const note = facts?.problem && this.mends ? `One of these instead would go with the other words: ${this.mends}.` : (facts?.note ?? "");
     this.note.hidden = !note;
     setText(this.note, note);

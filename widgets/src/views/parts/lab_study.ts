@@ -33,7 +33,7 @@ export class LabStudy {
     putOn: (mask: Mask) => void,
     private readonly signal: AbortSignal,
   ) {
-    this.panels = new LabPanels(made);
+    this.panels = new LabPanels(made, signal);
     this.problems = new ProblemArea(signal);
     this.catalogue = readCatalogue(model.get("catalogue"));
     this.menu.append(h("option", { value: "" }, "none"), ...this.catalogue.studies.map(({ name, hint }) => h("option", { value: name, title: hint }, name)));

@@ -4,7 +4,8 @@ import { list, number, record, text } from "../../kit/read";
 import { type PanelSaid } from "../../kit/recipe_lab";
 import { readProblem } from "../../kit/report";
 import { h, setText } from "./dom";
-import { type Drawing, LabPanels } from "./lab_panels";
+import type { Drawing } from "./lab_figures";
+import { LabPanels } from "./lab_panels";
 import type { Panel } from "./panel";
 import { swatch } from "./train_chart";
 
@@ -38,7 +39,10 @@ export class TrainPlaces {
   private rows: Row[] = [];
   private order = "";
 
-  constructor(private readonly hands: (panel: Panel, place: number) => void) {}
+  constructor(
+    private readonly hands: (panel: Panel, place: number) => void,
+    private readonly signal: AbortSignal,
+  ) {}
 
   draw(places: PlaceSaid[], drawings: Drawing[], labels: string[]): void {
     const order = places.map(({ run, picture }) => `${run}.${picture}`).join();
@@ -82,7 +86,7 @@ export class TrainPlaces {
 
   private rebuild(places: PlaceSaid[]): void {
     this.rows = places.map((place, i) => {
-      const panels = new LabPanels((panel) => this.hands(panel, i));
+      const panels = new LabPanels((panel) => this.hands(panel, i), this.signal);
       const label = h("div", { class: "mv-train-label" });
       const classes = h("div", { class: "mv-train-classes", hidden: true, "aria-label": "most probable classes" });
       const problems = h("div", { class: "mv-train-wrong", hidden: true, role: "note" });
