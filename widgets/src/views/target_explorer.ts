@@ -187,7 +187,7 @@ class TargetExplorer {
     this.pictures.forEach((panel, i) => {
       const contour = focus === null ? [] : (this.near[focus]?.near ?? []).filter((each) => each.picture === i).map((each) => each.patch);
       panel.mark({ grid, mask: null, strong: true, ring: over === i ? hover : null, brush: [], query: picture === i ? at : null, contour });
-      panel.say(over === i && hover ? `row ${hover.row + 1}, col ${hover.col + 1}` : picture === i ? `asked: row ${at.row + 1}, col ${at.col + 1}` : "");
+      panel.say(over === i && hover ? `row ${hover.row + 1}, col ${hover.col + 1}` : picture === i ? `row ${at.row + 1}, col ${at.col + 1}` : "");
     });
     for (const column of this.columns) column.mark(grid, over === this.shown ? hover : null);
   }
@@ -203,14 +203,19 @@ class TargetExplorer {
 
   private fit(): void {
     const { style } = this.root;
-    const width = panelWidth(this.body.clientWidth, GAP, null);
-    style.setProperty("--mv-width", `${Math.min(width, 220)}px`);
+    style.setProperty("--mv-width", `${columnWidth(this.body.clientWidth, this.columns.length)}px`);
     style.setProperty("--mv-small", `${SMALL}px`);
     style.setProperty("--mv-aspect", `${this.model.get("width")} / ${this.model.get("height")}`);
     const ratio = window.devicePixelRatio || 1;
     for (const panel of this.pictures) panel.fit(ratio);
     this.draw();
   }
+}
+
+/** All side by side where they stay readable, else as many as do. */
+function columnWidth(total: number, columns: number): number {
+  const all = Math.floor((total - (columns - 1) * GAP) / columns);
+  return Math.min(all >= 150 ? all : panelWidth(total, GAP, null), 220);
 }
 
 export default { render: renderer(TargetExplorer) };

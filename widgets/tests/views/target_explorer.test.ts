@@ -65,7 +65,7 @@ describe("columns", () => {
     await settle();
     expect(find('[data-target="HOG"] .mv-problem').textContent).toContain("no rows");
     expect(find('[data-target="HOG"] .mv-panels').hidden).toBe(true);
-    expect(find('[data-target="pixels"] > .mv-value').textContent).toBe("7 patches are equally alike, of them");
+    expect(find('[data-target="pixels"] > .mv-value').textContent).toBe("7 equally alike, of them");
   });
 
   test("of an older question are faded until theirs has come", async () => {

@@ -44,7 +44,7 @@ export class TargetColumn {
     this.panels.draw(drawings, true);
     this.panels.root.hidden = !drawings.length;
     this.shown = near;
-    setText(this.words, problem ? "" : !near.length ? "asking the target …" : tied > 1 ? `${tied} patches are equally alike, of them` : "nearest, of all pictures");
+    setText(this.words, problem ? "" : !near.length ? "asking the target …" : tied > 1 ? `${tied} equally alike, of them` : "nearest, of all pictures");
     this.inside.abort();
     this.inside = new AbortController();
     this.strip.replaceChildren(...near.map((each) => this.piece(each, pictures[each.picture] ?? null, captions[each.picture] ?? "", grid)));
