@@ -38,8 +38,9 @@ class TrainingMonitor(LiveWidget, bundle="training_monitor"):
     title : a caption.
 
     `monitor.moment = 120` shows the last kept moment up to that step, -1 the newest state. `monitor.runs` are the runs on display,
-    a branch made on the page among them. The pictures are made from copies of the model, in a thread, in a share of the time;
-    `monitor.wait()` blocks until those asked for are there. `monitor.close()` stops the training, too, and says what was kept.
+    a branch made on the page among them. A run with `validation` has that curve beside its loss. The pictures are made from copies
+    of the model, in a thread, in a share of the time; `monitor.wait()` blocks until those asked for are there. `monitor.close()`
+    stops the training, too, and says what was kept.
     """
 
     title = t.Unicode("Training").tag(sync=True)

@@ -53,9 +53,18 @@ def report(run: Run) -> dict[str, Any]:
         "bytes": run.moments.bytes, "budget": run.moments.budget,
         "changes": sorted((run.loop.changes if run.loop else {}).items()),
         "warnings": [vars(each) for each in list(run.warnings)],
+        "validation": [
+            [step, finite(v.loss), None if v.accuracy is None else finite(v.accuracy)]
+            for step, v in _thinned(list(history.validation.items()))
+        ],
         "health": _health(last, steps[last]) if last is not None else {},
         "error": repr(run.error) if run.error else "",
     }  # fmt: skip
+
+
+def _thinned(points: list) -> list:
+    """At most `POINTS` or so, the newest among them."""
+    return points[:: -max(1, len(points) // POINTS)][::-1]
 
 
 def _health(step: int, layers: dict) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from mimviz.data import Batches
 from mimviz.train import History, Run, Step
 from mimviz.tune import Classifier
 from mimviz.widgets import TrainingMonitor
-from mimviz.widgets.training_monitor_told import POINTS, curve
+from mimviz.widgets.training_monitor_told import POINTS, curve, report
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -113,6 +113,24 @@ def test_the_pictures_are_those_of_the_moment(watch, photo):
     near.moment = 5
     near.wait()
     assert near.frame["steps"] == [5] and near.frame["exact"] == [False]
+
+
+def test_the_validation_curve_is_told_and_a_run_without_one_tells_none(watch):
+    labels = torch.arange(12) % 3
+    size = {"img_size": 16, "patch_size": 4, "embed_dim": 24, "depth": 1, "num_heads": 2, "num_classes": 3}
+    learner = Classifier(mv.encoder("vit_tiny_patch16_224", **size).vit, steps=8)
+    other = Batches(255 - batches().images, 4, mean=HALF, std=HALF, labels=labels)
+    run = Run(learner, batches(labels), steps=8, validation=other, validate_every=3)
+    monitor = watch(run, Run(model(), batches(), steps=8))
+    run.start().wait(60)
+    finished(monitor, 2)
+    first, second = monitor.report["runs"]
+    assert [point[0] for point in first["validation"]] == [3, 6, 8] and second["validation"] == []
+    last = run.history.validation[8]
+    assert first["validation"][-1] == [8, pytest.approx(last.loss), pytest.approx(last.accuracy)]
+    run.history.validation = dict.fromkeys(range(1, 10001), last)
+    many = report(run)["validation"]
+    assert len(many) <= 2 * POINTS and many[-1][0] == 10_000
 
 
 def test_rate_pause_stop_and_refusals_from_the_page(watch, browser):

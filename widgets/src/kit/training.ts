@@ -2,8 +2,15 @@
 import { type Raw, list, number, record, text } from "./read";
 
 export const COLUMNS = 6;
-export type Column = "loss" | "least" | "most" | "lr" | "norm";
+export type Column = "loss" | "least" | "most" | "lr" | "norm" | "accuracy";
 export type Curve = { step: Float32Array } & Record<Column, Float32Array>;
+
+/** What a model made of held-out pictures after a step; accuracy null where it names nothing. */
+export interface Held {
+  step: number;
+  loss: number | null;
+  accuracy: number | null;
+}
 
 export interface Layer {
   name: string;
@@ -40,6 +47,7 @@ export interface RunSaid {
   budget: number;
   changes: [number, number][];
   warnings: Chip[];
+  held: Held[];
   health: { step: number; layers: Layer[] } | null;
 }
 
@@ -62,6 +70,10 @@ export function readRuns(report: Raw): RunSaid[] {
       left: number(run.left), seconds: count("seconds"), moments: numbers(run.moments), exact: new Set(numbers(run.exact)),
       bytes: count("bytes"), budget: count("budget"), changes: list(run.changes).map((pair) => numbers(pair) as [number, number]),
       warnings: list(run.warnings).map((each) => ({ step: number(record(each).step) ?? 0, title: text(record(each).title), text: text(record(each).text) })),
+      held: list(run.validation).map((each) => {
+        const [step, loss, accuracy] = list(each);
+        return { step: number(step) ?? 0, loss: number(loss), accuracy: number(accuracy) };
+      }),
       health: layers.length ? { step: number(health.step) ?? 0, layers } : null,
     };
   });
@@ -74,8 +86,25 @@ export function readCurves(report: Raw, values: Float32Array): Curve[] {
     const rows = values.subarray(COLUMNS * start, COLUMNS * (start + count));
     start += count;
     const column = (at: number) => Float32Array.from({ length: rows.length / COLUMNS }, (_, i) => rows[COLUMNS * i + at]!);
-    return { step: column(0), loss: column(1), least: column(2), most: column(3), lr: column(4), norm: column(5) };
+    return { step: column(0), loss: column(1), least: column(2), most: column(3), lr: column(4), norm: column(5), accuracy: NONE };
   });
+}
+
+const NONE = new Float32Array(0);
+
+/** The points of held-out pictures as a curve of its own. */
+export function heldCurve(points: Held[]): Curve {
+  const loss = Float32Array.from(points, (each) => each.loss ?? NaN);
+  const accuracy = Float32Array.from(points, (each) => each.accuracy ?? NaN);
+  return { step: Float32Array.from(points, ({ step }) => step), loss, least: loss, most: loss, lr: NONE, norm: NONE, accuracy };
+}
+
+/** "held out 0.612, 43.3 % right" of the last point up to a step; "" where there is none. */
+export function sayHeld(points: Held[], step: number): string {
+  const last = points.filter((each) => each.step <= step).at(-1);
+  if (!last) return "";
+  const right = last.accuracy === null ? "" : `, ${(100 * last.accuracy).toFixed(1)} % right`;
+  return `held out ${last.loss === null ? "not finite" : last.loss.toPrecision(3)}${right}`;
 }
 
 export interface Span {
@@ -157,6 +186,7 @@ export function duration(seconds: number): string {
 export function progressOf(run: RunSaid): string[] {
   const said = [`step ${run.done} of ${run.steps}`];
   if (run.loss !== null) said.push(`loss ${run.loss.toPrecision(3)}`);
+  if (run.held.length) said.push(sayHeld(run.held, run.done));
   if (run.speed !== null) said.push(`${run.speed >= 100 ? run.speed.toFixed(0) : run.speed.toPrecision(2)} pictures/s`);
   if (run.state === "running" && run.left !== null) said.push(`about ${duration(run.left)} left`);
   else if (run.seconds) said.push(`${duration(run.seconds)} of training`);

@@ -8,7 +8,7 @@ import { follow, listen, renderer, watchSize } from "../kit/lifetime";
 import { list, number, record } from "../kit/read";
 import { readPanels } from "../kit/recipe_lab";
 import { readProblem } from "../kit/report";
-import { type Curve, type RunSaid, momentsOf, nearest, progressOf, readCurves, readRuns } from "../kit/training";
+import { type Curve, type RunSaid, heldCurve, momentsOf, nearest, progressOf, readCurves, readRuns } from "../kit/training";
 import type { SaliencyComparerTraits, TrainingMonitorTraits } from "../traits";
 import { MethodMenu } from "./parts/choices";
 import { h, setText } from "./parts/dom";
@@ -30,6 +30,7 @@ class TrainingMonitor {
   private readonly title = h("div", { class: "mv-title" });
   private readonly rows = h("div", { class: "mv-train-runs" });
   private readonly empty = h("div", { class: "mv-train-blank", hidden: true });
+  private readonly legend = h("span", { class: "mv-train-legend", title: "The loss on held-out pictures, in eval mode, at the same masks each time", hidden: true }, "held out");
   private runs: RunSaid[] = [];
   private curves: Curve[] = [];
   private parts: TrainRun[] = [];
@@ -72,6 +73,7 @@ class TrainingMonitor {
       chart("loss", "loss", "the loss of every step, thin, or its range; smoothed, thick", "no step yet"),
       chart("lr", "learning rate", "what each step used", ""),
       chart("norm", "gradient", "L2 norm of the whole gradient before it is clipped", ""),
+      chart("accuracy", "held out, right", "the share of held-out pictures that is named right", ""),
     ];
     const log = h("button", { type: "button", class: "mv-toggle", "aria-pressed": String(this.log), title: "Logarithmic axes for loss and gradient" }, "log");
     listen(log, "click", () => {
@@ -79,7 +81,7 @@ class TrainingMonitor {
       log.setAttribute("aria-pressed", String(this.log));
       this.draw();
     }, signal);
-    this.charts[0]!.chart.head.append(log);
+    this.charts[0]!.chart.head.append(this.legend, log);
     const smoothing = slider("Smooth", "Smoothing of the loss", "0 shows the raw loss alone", { min: 0, max: 0.99, step: 0.01 }, signal, (value) => {
       this.keep = value;
       this.draw();
@@ -202,7 +204,12 @@ class TrainingMonitor {
       const { curves, log, keep, hover } = this;
       const end = Math.max(1, ...this.runs.map(({ steps }) => steps));
       const cursors = moment === LIVE ? [] : this.runs.map((run) => run.moments.filter((step) => step <= moment).at(-1) ?? null);
-      for (const chart of this.charts) chart.draw({ curves, end, log, keep, cursors, hover });
+      const held = this.runs.map((run) => heldCurve(run.held));
+      const [loss, lr, norm, accuracy] = this.charts as [TrainChart, TrainChart, TrainChart, TrainChart];
+      for (const chart of [loss, lr, norm]) chart.draw({ curves, held, end, log, keep, cursors, hover });
+      accuracy.root.hidden = !held.some((curve) => curve.accuracy.some(Number.isFinite));
+      accuracy.draw({ curves: held, held, end, log, keep, cursors, hover });
+      this.legend.hidden = !held.some(({ step }) => step.length);
       this.time.show(this.runs, moment, this.model.get("branching"));
       this.inform(moment);
     });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type RunSaid, band, duration, healthOf, height, line, momentsOf, nearest, progressOf, readCurves, readRuns, smooth, spanOf } from "../../src/kit/training";
+import { type RunSaid, band, duration, healthOf, height, line, momentsOf, nearest, progressOf, readCurves, readRuns, sayHeld, smooth, spanOf } from "../../src/kit/training";
 
 const floats = (...values: number[]) => Float32Array.from(values);
 
@@ -43,7 +43,7 @@ describe("where points lie", () => {
   });
 
   test("a band only where steps were put together", () => {
-    const curve = { step: floats(1, 2), loss: floats(1, 2), least: floats(1, 1), most: floats(1, 3), lr: floats(0, 0), norm: floats(0, 0) };
+    const curve = { step: floats(1, 2), loss: floats(1, 2), least: floats(1, 1), most: floats(1, 3), lr: floats(0, 0), norm: floats(0, 0), accuracy: floats() };
     expect(band(curve, { low: 1, high: 3, log: false }, 2)).toBe("50.00,96.00 100.00,4.00 100.00,96.00 50.00,96.00");
     expect(band({ ...curve, most: curve.least }, { low: 1, high: 3, log: false }, 2)).toBe("");
   });
@@ -54,6 +54,11 @@ describe("where points lie", () => {
     expect(second).toBeCloseTo(2 / 3);
     expect([...smooth(floats(3, 1), 0)]).toEqual([3, 1]);
   });
+});
+
+test("the point of a curve that is known at a step", () => {
+  const [run] = readRuns({ runs: [{ validation: [[5, 0.25, null], [10, 0.125, 0.5]] }] });
+  expect([4, 5, 9, 99].map((step) => sayHeld(run!.held, step))).toEqual(["", "held out 0.250", "held out 0.250", "held out 0.125, 50.0 % right"]);
 });
 
 test("moments of all runs, the nearest, and words", () => {

@@ -113,6 +113,27 @@ describe("curves", () => {
     expect(one<SVGLineElement>(".mv-train-cursor").getAttribute("x1")).toBe("20");
   });
 
+  test("held-out pictures have points beside the loss, the share that is right a chart of its own; without them there is neither", async () => {
+    const { model, el, one } = await mount();
+    const chart = one<HTMLElement>("[data-chart=train-accuracy]");
+    expect([chart.hidden, one<HTMLElement>(".mv-train-legend").hidden, el.querySelectorAll(".mv-train-dot").length]).toEqual([true, true, 0]);
+    model.push({ report: report(run({ validation: [[4, 0.5, 0.25], [8, 2, 0.75]] })), curves: floats(...rows(8)) });
+    await settle();
+    expect([chart.hidden, one<HTMLElement>(".mv-train-legend").hidden]).toEqual([false, false]);
+    expect(chart.querySelector(".mv-value")!.textContent).toBe("75.0 %");
+    const dots = el.querySelector("[data-chart=train-loss] .mv-train-dot")!.getAttribute("d")!;
+    expect(dots).toMatch(/^M20.00,[\d.]+h0M40.00,4.00h0$/); // the greatest of all is at the top
+    expect(one(".mv-train-facts").textContent).toContain("held out 2.00, 75.0 % right");
+    expect(one("[data-chart=train-loss] .mv-value").textContent).toContain("held out 2.00");
+    model.push({ moment: 4 });
+    await settle();
+    expect(one(".mv-train-when").textContent).toContain("step 4 (2 of 3) · near: weights in 8 bits of their way · held out 0.500, 25.0 % right");
+    model.push({ report: report(run({ validation: [[4, 0.5, null], [8, null, null]] })), curves: floats(...rows(8)) });
+    await settle();
+    expect(chart.hidden).toBe(true);
+    expect(one(".mv-train-facts").textContent).toContain("held out not finite");
+  });
+
   test("numbers and curves of one message that come apart are drawn once both are there", async () => {
     const { model, el } = await mount();
     model.push({ report: report(run(), run({ name: "second" })) });

@@ -8,6 +8,7 @@ import { s } from "./svg";
 
 export interface Drawn {
   curves: Curve[];
+  held: Curve[]; // of held-out pictures, one for each run, beside the loss
   end: number; // step at the right end
   log: boolean;
   keep: number; // smoothing, 0..1
@@ -51,10 +52,11 @@ export class TrainChart {
   draw(drawn: Drawn): void {
     this.drawn = drawn;
     const { curves, end, keep } = drawn;
-    const log = drawn.log && this.column !== "lr";
+    const log = drawn.log && this.column !== "lr" && this.column !== "accuracy";
     const all = curves.map((curve) => curve[this.column]);
     const smoothing = keep > 0 && this.column === "loss";
-    this.span = spanOf(this.column === "loss" ? curves.flatMap((curve) => [curve.least, curve.most]) : all, log);
+    const held = this.column === "loss" ? drawn.held : [];
+    this.span = spanOf(this.column === "loss" ? [...curves, ...held].flatMap((curve) => [curve.least, curve.most]) : all, log);
     const { span } = this;
     if (!span) {
       this.chart.label("", "", "");
@@ -70,28 +72,42 @@ export class TrainChart {
       if (smoothing) marks.push(...thin(values, "mv-train-raw"), ...thin(smooth(values, keep), "mv-train-line"));
       else marks.push(...thin(values, "mv-train-line"));
     });
+    const far = this.column === "accuracy" ? curves : held; // whose points are few
+    far.forEach((curve, i) => {
+      for (const points of line(curve.step, curve[this.column], span, end)) {
+        if (curve !== curves[i]) marks.push(s("polyline", { points, class: `mv-train-held is-run${i}` }));
+        marks.push(s("path", { d: points.split(" ").map((point) => `M${point}h0`).join(""), class: `mv-train-dot is-run${i}` }));
+      }
+    });
     drawn.cursors.forEach((step, i) => {
       if (step !== null) marks.push(s("line", { x1: (100 * step) / Math.max(1, end), x2: (100 * step) / Math.max(1, end), y1: 0, y2: 100, class: `mv-train-cursor is-run${i}` }));
     });
     if (drawn.hover !== null) marks.push(s("line", { x1: (100 * drawn.hover) / Math.max(1, end), x2: (100 * drawn.hover) / Math.max(1, end), y1: 0, y2: 100, class: "mv-train-hover" }));
     this.chart.draw(marks);
-    this.chart.label("0", `${brief(span.low)} … ${brief(span.high)}${log ? ", log" : ""}`, String(end));
+    this.chart.label("0", `${this.word(span.low)} … ${this.word(span.high)}${log ? ", log" : ""}`, String(end));
     this.read(drawn);
   }
 
   /** The values under the cursor, or of the newest step. */
-  private read({ curves, hover, keep }: Drawn): void {
+  private read({ curves, held, hover, keep }: Drawn): void {
     const smoothing = keep > 0 && this.column === "loss";
-    const said = curves.flatMap((curve) => {
+    const said = curves.flatMap((curve, i) => {
       const values = curve[this.column];
       const at = hover === null ? values.length - 1 : nearest(curve.step, hover);
       if (at < 0) return [];
       const raw = values[at]!;
-      const value = Number.isFinite(raw) ? brief(raw) : "not finite";
-      return [`${value}${smoothing ? ` (smoothed ${brief(smooth(values, keep)[at]!)})` : ""}`];
+      const value = Number.isFinite(raw) ? this.word(raw) : "not finite";
+      const tested = this.column === "loss" ? held[i] : undefined;
+      const point = tested ? nearest(tested.step, hover ?? tested.step.at(-1) ?? 0) : -1;
+      const beside = point < 0 ? "" : `, held out ${brief(tested!.loss[point]!)}${hover === null ? "" : ` at ${tested!.step[point]}`}`;
+      return [`${value}${smoothing ? ` (smoothed ${brief(smooth(values, keep)[at]!)})` : ""}${beside}`];
     });
     const step = hover === null ? "" : `step ${hover}: `;
     this.chart.say(`${step}${said.join(" · ")}`);
+  }
+
+  private word(value: number): string {
+    return this.column === "accuracy" ? `${(100 * value).toFixed(1)} %` : brief(value);
   }
 
   /** For tests: where a value lies. */

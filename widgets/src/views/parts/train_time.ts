@@ -1,6 +1,6 @@
 /** The time machine: a slider over the kept moments, play, back to live, and a branch from the moment on display. */
 import { listen } from "../../kit/lifetime";
-import { type RunSaid, momentsOf, nearest } from "../../kit/training";
+import { type RunSaid, momentsOf, nearest, sayHeld } from "../../kit/training";
 import { h, setText } from "./dom";
 import { field } from "./fields";
 import { s } from "./svg";
@@ -58,7 +58,9 @@ export class TrainTime {
     this.play.setAttribute("aria-disabled", String(this.moments.length < 2));
     const at = this.moments.indexOf(moment);
     const kind = exact.has(moment) ? "exact" : "near: weights in 8 bits of their way";
-    setText(this.words, moment === LIVE ? `newest, step ${newest} · ${this.moments.length} moments kept` : `step ${moment} (${at + 1} of ${this.moments.length}) · ${kind}`);
+    const where = moment === LIVE ? `newest, step ${newest} · ${this.moments.length} moments kept` : `step ${moment} (${at + 1} of ${this.moments.length}) · ${kind}`;
+    const held = runs.map((run) => sayHeld(run.held, moment === LIVE ? run.done : moment)).filter(Boolean);
+    setText(this.words, [where, ...held].join(" · "));
     this.range.setAttribute("aria-valuetext", this.words.textContent ?? "");
     const able = Boolean(runs[0]?.drives && runs[0].done && !branching);
     this.fork.setAttribute("aria-disabled", String(!able));
