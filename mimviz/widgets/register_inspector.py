@@ -11,13 +11,13 @@ from ..data import image
 from ..discover import NormModes, Repair
 from ..vit import Neuron, anatomy
 from .engine import Answer
-from .given import name_of, vit_of
+from .given import many, name_of, vit_of
 from .live import LiveWidget
 from .reconstruction import problem
 from .register_bench import CLS, OUTLIERS
 from .register_question import Lab, Question, Wish
 
-TREATMENTS = ("none", "registers", "repair")
+TREATMENTS = ("none", "other", "registers", "repair")
 
 
 class RegisterInspector(LiveWidget, bundle="register_inspector"):
@@ -25,11 +25,12 @@ class RegisterInspector(LiveWidget, bundle="register_inspector"):
 
     Parameters
     ----------
-    model : a timm ViT with plain tokens, or a name for `load_vit`.
+    model : a timm ViT with plain tokens, or a name for `load_vit`; or a list of two of one build, such as before and after tuning.
     picture : anything `mimviz.image` takes; fitted to the model's size.
     layer : the block on display, from 0, or negative from the end.
     token : what cosines and attention are about: "CLS", "reg 1", "outliers", or a patch as (row, column) from 0.
-    treatment : "none", "registers" (test-time registers) or "repair" (SINDER).
+    treatment : "none", "other" (the second model, where there is one), "registers" (test-time registers) or "repair" (SINDER). Both
+        treat the first.
     neurons, count : how many register neurons are moved, and to how many extra registers.
     repair : a `mimviz.discover.Repair`, where its defaults do not fit.
     title : a caption.
@@ -41,6 +42,8 @@ class RegisterInspector(LiveWidget, bundle="register_inspector"):
     title = t.Unicode("Registers and outliers").tag(sync=True)
     name = t.Unicode().tag(sync=True)
     """What the model is called."""
+    other = t.Unicode().tag(sync=True)
+    """What the second one is called; empty where there is none."""
     height = t.Int().tag(sync=True)
     width = t.Int().tag(sync=True)
     rows = t.Int().tag(sync=True)
@@ -96,16 +99,13 @@ class RegisterInspector(LiveWidget, bundle="register_inspector"):
         self, model: Any = None, picture: Any = "cat", *, layer: int = -1, token: str | tuple[int, int] | None = None,
         repair: Repair | None = None, **options: Any,
     ):  # fmt: skip
-        vit = vit_of(model)
-        vit = getattr(getattr(vit, "encoder", vit), "vit", vit)
-        parts = anatomy(vit)
-        if len(parts.stages) > 1 or parts.reach != "global":
-            raise TypeError(
-                f"model is {parts.family}, which has windows, stages or convolutions, but outliers are looked for among tokens "
-                "that stay the same from the first block to the last: take a plain ViT, such as DeiT, DINOv2 or CLIP"
-            )
+        vits = [_plain(vit_of(each)) for each in many(model)]
+        vit, parts = vits[0], anatomy(vits[0])
+        if len(vits) > 1:
+            _check_alike(vits)
+            options = {"treatment": "other", "other": name_of(vits[1], 1), **options}
         shown = image(picture, size=parts.size)
-        self._lab: Lab | None = Lab(vit, shown)
+        self._lab: Lab | None = Lab(vit, shown, other=vits[1] if len(vits) > 1 else None)
         self._repair = repair or Repair()
         self._asked: Wish | None = None
         names = [CLS, "DIST"][: parts.class_tokens] + [f"reg {i + 1}" for i in range(parts.registers)]
@@ -178,6 +178,12 @@ class RegisterInspector(LiveWidget, bundle="register_inspector"):
             raise t.TraitError(f"layer is {proposal['value']}, but there are {self.depth}, numbered from 0")
         return proposal["value"]
 
+    @t.validate("treatment")
+    def _known_treatment(self, proposal: Any) -> str:
+        if proposal["value"] == "other" and (self._lab is None or self._lab.other is None):
+            raise t.TraitError("treatment is 'other', but there is one model only: RegisterInspector([before, after], picture)")
+        return proposal["value"]
+
     @t.validate("token")
     def _known_token(self, proposal: Any) -> str:
         token = proposal["value"]
@@ -197,6 +203,27 @@ class RegisterInspector(LiveWidget, bundle="register_inspector"):
             setattr(self, name, value)
         if answer.final:
             self.problem = {}
+
+
+def _plain(model: Any) -> Any:
+    """The ViT in a model; TypeError for one whose tokens do not stay what they are."""
+    vit = getattr(getattr(model, "encoder", model), "vit", model)
+    parts = anatomy(vit)
+    if len(parts.stages) > 1 or parts.reach != "global":
+        raise TypeError(
+            f"model is {parts.family}, which has windows, stages or convolutions, but outliers are looked for among tokens "
+            "that stay the same from the first block to the last: take a plain ViT, such as DeiT, DINOv2 or CLIP"
+        )
+    return vit
+
+
+def _check_alike(vits: list) -> None:
+    if len(vits) > 2:
+        raise ValueError(f"there are {len(vits)} models, but one or two are wanted, such as before and after tuning")
+    builds = [(len(a.blocks), a.width, *a.grid.shape) for a in map(anatomy, vits)]
+    if builds[0] != builds[1]:
+        first, second = (f"{depth} blocks of {width} channels, {rows} x {cols} patches" for depth, width, rows, cols in builds)
+        raise ValueError(f"the models have {first} and {second}, but two of one build are wanted, to be set layer by layer")
 
 
 def _named(token: str | tuple[int, int] | None, names: list[str], grid: Any) -> str:

@@ -42,6 +42,7 @@ class Lab:
 
     model: Any
     picture: Picture
+    other: Any = None
     before: Bench | None = None
     after: Bench | None = None
     directions: list | None = None
@@ -116,6 +117,10 @@ class Question:
             if lab.news("after", key):
                 lab.after, lab.neurons = None, ()
                 yield lab.tell("after", key, {"after": b"", "after_info": {}, "after_about": b"", "curve": {}})
+        elif wish.treatment == "other":
+            if lab.news("after", key := "other"):
+                lab.after, lab.neurons = Bench(lab.other, lab.picture), ()
+                yield lab.tell("after", key, self._treated({}) | {"curve": {}})
         elif wish.treatment == "registers":
             key = ("registers", wish.neurons, wish.count, wish.by_hand)
             if lab.news("after", key):

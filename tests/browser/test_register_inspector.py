@@ -91,3 +91,31 @@ def test_nothing_is_cut_off_in_a_narrow_cell(notebook, shown):
     )
     shown.evaluate("root => (root.style.width = '')")
     assert wide == 0
+
+
+def test_a_tuned_model_stands_below_the_one_before(notebook, screenshots):
+    notebook.run(
+        f"{PLANTED.split('inspector =')[0]}\nbefore, after = register_vit(), register_vit()\n"
+        "with torch.no_grad():\n    [block.mlp.fc2.weight.zero_() for block in after.blocks]\n"
+        "inspector = mv.RegisterInspector([before, after], picture())\ninspector"
+    )
+    root = notebook.page.locator(".mv-registers").last
+    root.locator(".mv-state[data-state=exact]").wait_for()
+    root.scroll_into_view_if_needed()
+    below = root.locator("[aria-label='after the treatment']")
+    assert below.locator("h4").inner_text().startswith("the other model, ")
+    said(root, "histogram").filter(has_text="3 of 64").wait_for()
+    said(root, "after histogram").filter(has_not_text="3 of 64").wait_for()
+    root.locator("[data-action=treat-none]").click()
+    below.wait_for(state="hidden")
+    root.locator("[data-action=treat-other]").click()
+    below.locator("[data-frame='after norms'] canvas").first.wait_for()
+    root.screenshot(path=screenshots / "register_inspector_two.png")
+    root.evaluate("root => { root.style.width = '480px'; }")
+    notebook.page.wait_for_timeout(400)
+    wide = root.evaluate(
+        """root => [...root.querySelectorAll('*')].filter(e => e.getClientRects().length && !e.closest('svg, .mv-live, .mv-drop'))
+           .filter(e => e.getBoundingClientRect().right > root.getBoundingClientRect().right + 1).map(e => e.className)"""
+    )
+    assert wide == []
+    root.screenshot(path=screenshots / "register_inspector_two_480.png")

@@ -1,5 +1,6 @@
 """TrainingMonitor as a person uses it, in a real JupyterLab."""
 
+import json
 import time
 
 import pytest
@@ -100,6 +101,37 @@ def test_what_fails_is_said_with_what_was_kept(notebook):
     shown.state("failed")
     said = shown.root.locator(".mv-train-message").inner_text()
     assert "it began in decoder.norm" in said and "Kept: all of it at step 6" in said
+    close(notebook)
+
+
+def test_held_out_pictures_have_a_curve_that_the_time_machine_reads(notebook, screenshots):
+    shown = Shown(
+        notebook,
+        "from mimviz.tune import Classifier, classifier\n"
+        "vit = Classifier(classifier(learner, 2), steps=24)\n"
+        "labels = torch.arange(8) % 2\n"
+        "learn = Batches(shown[:6], 3, mean=data.mean, std=data.std, labels=labels[:6])\n"
+        "held = Batches(shown[6:], 2, mean=data.mean, std=data.std, labels=labels[6:])\n"
+        "run = mv.Run(vit, learn, steps=24, lr=3e-4, every=4, share=1.0, validation=held, validate_every=4, watch=[photo])\n"
+        "monitor = TrainingMonitor(run)",
+    )
+    accuracy = shown.root.locator("[data-chart=train-accuracy]")
+    accuracy.wait_for(state="hidden")
+    shown.root.locator("[data-action=go]").click()
+    shown.state("finished")
+    accuracy.wait_for()
+    told = "[[step, found.accuracy] for step, found in run.history.validation.items()]"
+    points = json.loads(notebook.ask(f"print(__import__('json').dumps({told}))"))
+    assert [step for step, _ in points] == [4, 8, 12, 16, 20, 24]
+    shown.root.locator("[data-chart=train-loss] .mv-train-dot").wait_for(state="attached")
+    assert shown.root.locator("[data-chart=train-loss] .mv-train-dot").get_attribute("d").count("M") == 6
+    assert f"{100 * points[-1][1]:.1f} % right" in shown.root.locator(".mv-train-facts").first.inner_text()
+    shown.root.locator("[aria-label='Moment of the training']").focus()
+    for _ in range(2):
+        shown.page.keyboard.press("ArrowLeft")
+    shown.root.locator(".mv-train-when", has_text="step 20 (6 of 7) · exact · held out").wait_for()
+    shown.root.locator(".mv-train-places .mv-panel").first.wait_for()
+    shown.root.screenshot(path=screenshots / "training_monitor_held_out.png")
     close(notebook)
 
 

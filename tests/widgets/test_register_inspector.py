@@ -204,6 +204,40 @@ def test_a_repair_can_be_stopped_and_goes_on(inspect):
     assert inspector.repairing is False and inspector.after == b""
 
 
+def test_two_models_stand_one_above_the_other(inspect):
+    models = [register_vit(), register_vit(prefix=3)]
+    with torch.no_grad():
+        models[1].blocks[1].mlp.fc2.weight.mul_(0.5)
+    before = [state(model) for model in models]
+    inspector = inspect(models)
+    assert inspector.treatment == "other" and inspector.other and inspector.after_info["names"] == ["CLS", "reg 1", "reg 2"]
+    for model, name, prefix in zip(models, ("norms", "after"), (1, 3), strict=True):
+        trace = Scene(model, picture()).trace
+        norms = torch.stack([tokens[0].norm(dim=-1) for tokens in trace.tokens])
+        assert floats(getattr(inspector, name), 4, 64 + prefix) == pytest.approx(norms.numpy(), rel=1e-6)
+    given = floats(inspector.after_about, 3, 4, 64)[1]
+    assert given[2] == pytest.approx(trace.attention[2][0].mean(0)[0, 3:].numpy(), abs=1e-6)
+    assert len(inspector.features) == 2 * 3 * 64 and [state(model) for model in models] == before
+    inspector.treatment = "registers"
+    inspector.wait()
+    assert inspector.after_info["kind"] == "registers" and inspector.neurons_found
+    inspector.treatment = "other"
+    inspector.wait()
+    assert inspector.after_info["kind"] == "other" and inspector.neurons_found == ()
+    assert inspect(models, treatment="none").after == b""
+
+
+def test_models_that_cannot_stand_above_each_other(inspect):
+    with pytest.raises(ValueError, match="there are 3 models, but one or two"):
+        inspect([register_vit()] * 3)
+    with pytest.raises(ValueError, match="4 blocks of 32 channels, 8 x 8 patches and 3 blocks of 32 channels, 8 x 8 patches"):
+        inspect([register_vit(), plain_vit(depth=3)])
+    with pytest.raises(TypeError, match="windows, stages or convolutions"):
+        inspect([register_vit(), timm.create_model("resnet18")])
+    with pytest.raises(t.TraitError, match="there is one model only"):
+        inspect().treatment = "other"
+
+
 def test_wrong_wishes_are_refused(inspect):
     with pytest.raises(IndexError, match="layer is 9, but there are 4"):
         inspect(layer=9)

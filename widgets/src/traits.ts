@@ -56,6 +56,7 @@ export interface AttentionExplorerTraits {
 export interface RegisterInspectorTraits {
   title: string;
   name: string;
+  other: string;
   height: number;
   width: number;
   rows: number;

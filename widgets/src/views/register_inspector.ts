@@ -209,7 +209,8 @@ class RegisterInspector {
     this.curves.chart.root.hidden = treatment !== "repair";
     after.hide(!there && (text(info.why) !== "" || treatment === "repair"));
     look.scale.hidden = !there;
-    setText(this.treated, sayTreatment(info) || (treatment === "repair" ? "repair" : "with test-time registers"));
+    const words: Record<string, string> = { repair: "repair", other: `the other model, ${model.get("other")}` };
+    setText(this.treated, sayTreatment(info) || (words[treatment] ?? "with test-time registers"));
     after.draw(other, look.shared ? told : NOTHING, this.grid, this.layer, null, look.map, "computing …");
     this.curves.draw(readCurve(model.get("curve")));
   }

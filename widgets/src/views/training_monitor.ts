@@ -73,7 +73,7 @@ class TrainingMonitor {
       chart("loss", "loss", "the loss of every step, thin, or its range; smoothed, thick", "no step yet"),
       chart("lr", "learning rate", "what each step used", ""),
       chart("norm", "gradient", "L2 norm of the whole gradient before it is clipped", ""),
-      chart("accuracy", "held out, right", "the share of held-out pictures that is named right", ""),
+      chart("accuracy", "accuracy, held out", "the share of held-out pictures that is named right", ""),
     ];
     const log = h("button", { type: "button", class: "mv-toggle", "aria-pressed": String(this.log), title: "Logarithmic axes for loss and gradient" }, "log");
     listen(log, "click", () => {

@@ -20,7 +20,7 @@ class Model {
   private dirty: Traits = {};
   private readonly heard = new Map<string, Set<() => void>>();
   readonly traits: RegisterInspectorTraits = {
-    title: "Registers", name: "tiny", height: 32, width: 32, rows: 4, cols: 4, depth: 2, tokens: ["CLS", "outliers"], prefix: 1, original: bytes([1]),
+    title: "Registers", name: "tiny", other: "", height: 32, width: 32, rows: 4, cols: 4, depth: 2, tokens: ["CLS", "outliers"], prefix: 1, original: bytes([1]),
     layer: 1, token: "CLS", thresholds: {}, treatment: "none", neurons: 10, count: 1, defects: false, repairing: false,
     norms: floats([...norms(), ...norms(3, 5)]), modes: { list: [mode(null, "no outliers: one mode fits better"), mode(20)] },
     about: floats(new Array(3 * 2 * N).fill(0.5)), about_info: { token: "CLS" }, features: bytes(new Array(3 * N).fill(7)), features_info: { layer: 1, explained: [] },
@@ -163,6 +163,18 @@ describe("tokens", () => {
 
 describe("treatments", () => {
   const after = { after: floats([...norms(), ...norms()].flatMap((x, i) => (i % 17 ? [x] : [x, 99]))), after_about: floats(new Array(3 * 2 * N).fill(0.1)) };
+
+  test("a second model has a button of its own and stands below the first", async () => {
+    const alone = await mount();
+    expect(alone.find('[data-action="treat-other"]').hidden).toBe(true);
+    alone.host.abort();
+    document.body.replaceChildren();
+    const info = { kind: "other", names: ["CLS", "reg 1"], box: [0, 0, 32, 32], modes: [mode(null), mode(20)] };
+    const { find, line } = await mount({ other: "tuned", treatment: "other", ...after, after_info: info, features: bytes(new Array(6 * N).fill(7)) });
+    expect([find('[data-action="treat-other"]').hidden, find('[data-action="treat-other"]').getAttribute("aria-pressed")]).toEqual([false, "true"]);
+    expect(find('[aria-label="after the treatment"] h4').textContent).toBe("the other model, tuned");
+    expect(line("after histogram")).toContain("above 20.0");
+  });
 
   test("test-time registers are asked for, and shown beside what was", async () => {
     const { model, find, line } = await mount();

@@ -10,6 +10,7 @@ type Model = AnyModel<RegisterInspectorTraits>;
 
 const WORDS: Record<string, [string, string]> = {
   none: ["As it is", "The model as it is"],
+  other: ["The other model", "The second model, below the first"],
   registers: ["Test-time registers", "Tokens that training never saw take over what makes outliers (Jiang et al., 2025)"],
   repair: ["Repair", "A short training of singular values mends a copy of the model (SINDER, Wang et al., 2024)"],
 };
@@ -49,8 +50,11 @@ export class Treatments {
   }
 
   private read(): void {
-    const treatment = this.model.get("treatment");
-    for (const button of this.buttons) button.setAttribute("aria-pressed", String(button.value === treatment));
+    const [treatment, other] = [this.model.get("treatment"), this.model.get("other")];
+    for (const button of this.buttons) {
+      button.setAttribute("aria-pressed", String(button.value === treatment));
+      if (button.value === "other") button.hidden = !other;
+    }
     this.neurons.root.hidden = this.count.root.hidden = treatment !== "registers";
     this.neurons.show(this.model.get("neurons"));
     this.count.show(this.model.get("count"));
