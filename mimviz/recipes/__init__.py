@@ -15,6 +15,7 @@ from .croco import croco
 from .crossmae import crossmae
 from .data2vec import data2vec
 from .dbot import dbot
+from .droppos import droppos
 from .eva02 import eva02
 from .fsfm import fsfm
 from .gmml import gmml
@@ -30,6 +31,7 @@ from .maskdistill import maskdistill
 from .maskfeat import maskfeat
 from .mff import mff
 from .mixedae import mixedae
+from .mp3 import mp3
 from .mrmae import mrmae
 from .mto import mto
 from .pixmim import pixmim
@@ -44,7 +46,7 @@ from .uta import uta
 
 __all__ = [
     "a2mim", "adamae", "attmask", "beit", "beit_v2", "cae", "ccvit", "colormae", "context_encoder", "convmae",
-    "crate_mae", "croco", "crossmae", "data2vec", "dbot", "eva02", "fsfm", "gmml", "hap", "hpm", "ijepa", "itpn",
-    "localmim", "mae", "mage", "maskalign", "maskdistill", "maskfeat", "mff", "mixedae", "mrmae", "mto", "pixmim",
-    "rmae", "ropim", "simmim", "sit", "spark", "tips", "umd", "uta",
+    "crate_mae", "croco", "crossmae", "data2vec", "dbot", "droppos", "eva02", "fsfm", "gmml", "hap", "hpm", "ijepa",
+    "itpn", "localmim", "mae", "mage", "maskalign", "maskdistill", "maskfeat", "mff", "mixedae", "mp3", "mrmae",
+    "mto", "pixmim", "rmae", "ropim", "simmim", "sit", "spark", "tips", "umd", "uta",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ SMALL: dict[str, dict] = {
     "itpn": {"width": 32, "dim": 32, "depth": 1},
     "tips": {"prototypes": 16, "hidden": 32, "crops": 2, "momentum": 1.0},  # one that moves keeps the loss up
     "beit_v2": {"count": 16, "steps": 8},
+    "droppos": {"dim": 32, "depth": 1, "sigma": 0.0},  # a bell keeps a loss from falling to 0
     "mage": {"dim": 32, "depth": 1, "count": 16, "smoothing": 0.0},  # smoothing keeps a loss from falling to 0
     "umd": {"dim": 32, "depth": 1},
     "convmae": {"dim": 32, "depth": 1, "depths": (1, 1)},
@@ -52,6 +53,14 @@ EXCEPT: dict[str, dict[str, str]] = {
     },
     "mage": {
         "test_the_gradient_is_zero_at_what_it_predicts": "codes are whole numbers, which carry no gradient to any pixel",
+    },
+    "droppos": {
+        "test_one_value_for_every_view": "it predicts places, which are no picture",
+    },
+    "mp3": {
+        "test_no_leak": "a hidden patch is asked by its own looks where it lies; nobody else looks at it",
+        "test_the_gradient_is_zero_at_what_it_predicts": "the same",
+        "test_one_value_for_every_view": "it predicts places, which are no picture",
     },
     "beit_v2": {
         "test_one_value_for_every_view": "it predicts codes of a teacher's features, which are no picture",

@@ -16,6 +16,7 @@ from .region import RegionDecoder
 from .regressor import FromHidden, Regressor
 from .rescaled import Locals, Rescaled
 from .transformer import Transformer
+from .unplaced import Unplaced
 from .visible import Visible
 from .white_box import WhiteBox
 from .whole import Whole
@@ -23,5 +24,5 @@ from .whole import Whole
 __all__ = [
     "Alignment", "ChannelWise", "Coder", "Cross", "CrossAttention", "FromHidden", "Gather", "Light", "Linear",
     "Locals", "Neck", "Pointwise", "Predictor", "Prototypes", "Queries", "RegionDecoder", "Regressor", "Rescaled",
-    "Transformer", "Visible", "WhiteBox", "Whole",
+    "Transformer", "Unplaced", "Visible", "WhiteBox", "Whole",
 ]  # fmt: skip

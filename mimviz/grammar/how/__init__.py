@@ -3,8 +3,9 @@
 from .corrupt import Corrupt
 from .drop import Drop
 from .fill import Fill
+from .keep import Keep
 from .mask_token import MaskToken
 from .mix import Mix
 from .project import Project
 
-__all__ = ["Corrupt", "Drop", "Fill", "MaskToken", "Mix", "Project"]
+__all__ = ["Corrupt", "Drop", "Fill", "Keep", "MaskToken", "Mix", "Project"]

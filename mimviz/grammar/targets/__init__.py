@@ -12,12 +12,13 @@ from .layers import Layers
 from .low_pass import LowPass
 from .normed import Normed
 from .pixels import Pixels
+from .positions import Positions
 from .projected import Projected
 from .region_maps import RegionMaps
 from .scales import Scales
 from .vqkd import VQKD
 
 __all__ = [
-    "Assignments", "Codes", "Features", "HOG", "Layers", "LowPass", "Normed", "Pixels", "Projected", "RegionMaps",
-    "Scales", "VQKD",
+    "Assignments", "Codes", "Features", "HOG", "Layers", "LowPass", "Normed", "Pixels", "Positions", "Projected",
+    "RegionMaps", "Scales", "VQKD",
 ]  # fmt: skip

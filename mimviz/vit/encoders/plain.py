@@ -20,11 +20,12 @@ class PlainPass(Pass):
     def encode(self, vit: Any, content: Tensor, ids: Tensor | None) -> Tensor:
         return vit.norm(vit.blocks(self.sequence(vit, content, ids)))
 
-    def sequence(self, vit: Any, content: Tensor, ids: Tensor | None) -> Tensor:
-        """What goes into the first block: (B, prefix + K, width)."""
+    def sequence(self, vit: Any, content: Tensor, ids: Tensor | None, positions: Tensor | None = None) -> Tensor:
+        """What goes into the first block: (B, prefix + K, width). positions: (1 or B, …, width), in place of the model's own."""
         grid, names = self.anatomy.grid, ("cls_token", "dist_token", "reg_token")
         prefix = [token for name in names if (token := getattr(vit, name, None)) is not None]
-        x = placed(content, ids, prefix, table(vit, grid.shape), grid.count)
+        positions = table(vit, grid.shape) if positions is None else positions
+        x = placed(content, ids, prefix, positions, grid.count)
         return vit.norm_pre(vit.pos_drop(x))
 
 
