@@ -9,8 +9,6 @@ steps. Its positions are fixed: encoder(..., positions="sincos").
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 
@@ -41,7 +39,7 @@ class DropPos(Placing):
         if not (mask.predict & ~mask.hidden).any():
             mask = Further(ratio=self.dropped, alone=True).of(mask, None if self.training else seeded(0))
         guess, where = self.decoder(self.encode(images, mask), mask), mask.keep_ids
-        truth = replace(self.target, sigma=self.sigma).table().to(guess.device)[where]  # (B, K, N)
+        truth = Positions(self.grid, self.sigma).table().to(guess.device)[where]  # (B, K, N)
         loss = self.loss(guess, truth).mean(-1)
         if self.temperature:
             asked, weights = mask.predict.gather(1, where), self.weights(images, where)
