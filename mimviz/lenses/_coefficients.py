@@ -12,6 +12,7 @@ from torch import Tensor
 from ..core import seeded
 from ..vit import Scene
 from ..vit.evaluating import evaluating
+from ..vit.only_read import only_read
 from ._probing import Probe
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def probability(scene: Scene, images: Tensor) -> Tensor:
     if callable(scene.target):
         return scene.score(images)
     ask = scene._scorer
-    with evaluating(scene.model):
+    with evaluating(scene.model), only_read(scene.model):
         logits = scene.model(images)
     return (ask(logits) - logits.logsumexp(-1)).exp()
 

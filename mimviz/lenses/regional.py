@@ -18,6 +18,7 @@ from torch import Tensor
 from ..core import Heatmap, seeded
 from ..vit import Scene
 from ..vit.evaluating import evaluating
+from ..vit.only_read import only_read
 from ._probing import Partial, Probe, last
 from ._regions import superpixels
 
@@ -93,7 +94,7 @@ class RegionalMultiScale:
                 "target is a function, which has no probability: this lens wants a class by number or name"
             )
         ask = scene._scorer
-        with evaluating(scene.model):
+        with evaluating(scene.model), only_read(scene.model):
             logits = scene.model(images).double()
         p = (ask(logits) - logits.logsumexp(-1)).exp()
         return ((p * self.smoothing + 1) / (self.smoothing + logits.shape[-1])).to(scene.images)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .evaluating import evaluating
+from .only_read import only_read
 from .scene import Scene
 
 LIMIT = 4096
@@ -43,7 +44,7 @@ def answer(scene: Scene, images: Tensor) -> Any:
 
 
 def _asked(scene: Scene, images: Tensor) -> Any:
-    with evaluating(scene.model):
+    with evaluating(scene.model), only_read(scene.model):
         return scene.subject.run(images)
 
 

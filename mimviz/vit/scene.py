@@ -14,6 +14,7 @@ from .anatomy import Anatomy
 from .edit import as_edited, changes_in
 from .evaluating import evaluating
 from .layout import token_layout
+from .only_read import only_read
 from .subject import Subject, subject
 from .target import Target, class_names, scorer
 from .trace import Gradients, Trace
@@ -106,8 +107,9 @@ class Scene:
 
     def score(self, images: Tensor) -> Tensor:
         """(B,): the target's score for any normalized pictures (B or a multiple of B, 3, H, W), with a gradient."""
-        with evaluating(self.model):
-            return self._scorer(self.subject.run(images))
+        score_of = self._scorer  # its own pass, if it needs one, is whole
+        with evaluating(self.model), only_read(self.model):
+            return score_of(self.subject.run(images))
 
     @property
     def names(self) -> list[str] | None:
