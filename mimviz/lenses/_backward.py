@@ -21,33 +21,27 @@ def by_mixed(scene: Scene, layer: int, grad: Tensor) -> Tensor:
     before, by_attention, by_mlp = halves(scene, layer)
     block: Any = scene.subject.vit.get_submodule(scene.anatomy.blocks[layer])
     weights, _ = writing(scene, layer)  # (heads, d, C)
-    through = before + by_attention
-    some = slice(None, None, max(1, through.shape[1] // 8))  # what holds for a few tokens holds for all
-    if not alike(_mlp(block, through[:, some]), by_mlp[:, some]):
-        raise TypeError(f"{type(block).__name__} adds more than attention and one MLP")
-    grad = (grad / through.shape[1])[:, None]  # (B, 1, C)
-    return (grad + _by_mlp(block, through, grad)) @ weights.flatten(0, 1).T
+    grad = (grad / before.shape[1])[:, None]  # (B, 1, C)
+    return (grad + _by_mlp(block, before + by_attention, by_mlp, grad)) @ weights.flatten(0, 1).T
 
 
-def _mlp(block: Any, x: Tensor) -> Tensor:
-    """What a block adds behind its attention; TypeError where that is no plain MLP behind a LayerNorm."""
+def _by_mlp(block: Any, x: Tensor, added: Tensor, grad: Tensor) -> Tensor:
+    """(B, N, C): `grad` (B, 1, C) back through scale · fc2(act(fc1(norm2(x)))); TypeError where that is not what was `added`."""
     parts: tuple[Any, Any] = getattr(block, "mlp", None), getattr(block, "norm2", None)
     mlp, norm = parts
     plain = type(mlp).__name__ == "Mlp" and isinstance(mlp.fc1, nn.Linear) and isinstance(mlp.norm, nn.Identity)
     if not plain or not isinstance(norm, nn.LayerNorm):
         raise TypeError(f"{type(mlp).__name__} behind {type(norm).__name__} is no plain MLP")
-    return _scaled(block, mlp(norm(x)))
-
-
-def _by_mlp(block: Any, x: Tensor, grad: Tensor) -> Tensor:
-    """(B, N, C): `grad` (B, 1, C) back through scale · fc2(act(fc1(norm2(x))))."""
-    mlp = block.mlp
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        normed = block.norm2(x)
+        normed = norm(x)
         hidden = mlp.fc1(normed.detach()).detach().requires_grad_()
+        acted = mlp.act(hidden)
+        some = slice(None, None, max(1, x.shape[1] // 2))  # what holds for two tokens holds for all
+        if not alike(_scaled(block, mlp.fc2(acted[:, some])).detach(), added[:, some]):
+            raise TypeError(f"{type(block).__name__} adds more than attention and one MLP")
         above = (_scaled(block, grad) @ mlp.fc2.weight).detach().expand_as(hidden)
-        (by_hidden,) = torch.autograd.grad(mlp.act(hidden), hidden, above)
+        (by_hidden,) = torch.autograd.grad(acted, hidden, above)
         return torch.autograd.grad(normed, x, by_hidden @ mlp.fc1.weight.detach())[0]
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..vit import Scene
 from ._tokens import one_grid
@@ -77,8 +76,3 @@ def projected(scene: Scene, layer: int) -> Tensor:
     """(B, N, C): every token's own value, through the projection, without the bias: what it would give at full attention."""
     values = scene.trace.layers[layer].mixing.v.transpose(1, 2).flatten(2)  # (B, N, heads · d)
     return values @ writing(scene, layer)[0].flatten(0, 1)
-
-
-def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """(…, C) twice → (…,)."""
-    return F.cosine_similarity(a.float(), b.float(), dim=-1)

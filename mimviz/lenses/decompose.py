@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..core import Heatmap
 from ..vit import Scene
@@ -80,14 +81,15 @@ def toward(scene: Scene, direction: Tensor, *, start_layer: int = 0) -> Tensor:
     count = len(scene.anatomy.blocks)
     fold, found = folded(scene, shares=2 * count + 1), []
     along = direction.expand(len(scene), -1).to(scene.images) * fold.gain  # (B, C)
+    read, shift = fold.weights.sum(1), (fold.shift * direction).sum(1)  # (B,): what all terms share
     for layer in range(start_layer, count):
         entering(scene, layer)  # says why, where heads do not add to one stream
         taken, (weights, bias) = fold.taken(scene, layer), writing(scene, layer)
         shares = taken.shape[1] * taken.shape[2]
-        asked = torch.einsum("hdc,bc->bhd", weights, along)
-        of_all = (fold.shared(bias, parts=shares)[:, 0, 0] * along).sum(1) + (fold.shift * direction).sum(1) / shares
-        values = torch.einsum("bhnd,bhd->bhn", scene.trace.layers[layer].mixing.v, asked)
-        found.append(taken * values + of_all[:, None, None])
+        asked = F.linear(along, weights.flatten(0, 1)).unflatten(1, weights.shape[:2])  # (B, heads, d)
+        of_all = (read * (along @ bias) + shift) / shares
+        values = (scene.trace.layers[layer].mixing.v @ asked[..., None])[..., 0]
+        found.append(torch.addcmul(of_all[:, None, None], taken, values))
     return torch.stack(found, 1)
 
 

@@ -45,15 +45,16 @@ class LeGrad:
             raise TypeError(
                 f"{scene.anatomy.family} has layers of other widths than its head reads, so they have no scores"
             )
-        graph = cache(partial(_graph, scene))  # one pass for all layers that need it
-        maps = [
-            kept(("formation", layer), partial(_raising, scene, layer, graph))
-            for layer in range(first, len(scene.trace.layers))
-        ]
+        numbers = range(first, len(scene.trace.layers))
+        means, graph = (
+            cache(partial(_by_means, scene)),
+            cache(partial(_graph, scene)),
+        )  # once for all layers that need them
+        maps = [kept(("formation", layer), partial(_raising, scene, layer, means, graph)) for layer in numbers]
         return torch.stack([on_grid(scene, each) for each in maps], 1)
 
 
-def _raising(scene: Scene, layer: int, graph: Callable[[], Trace]) -> Tensor:
+def _raising(scene: Scene, layer: int, means: Callable[[], Tensor], graph: Callable[[], Trace]) -> Tensor:
     """(B, N): the positive part of the gradient by one layer's attention, averaged over heads and queries."""
     with evaluating(scene.model):
         if scene.trace.pooling is not None:
@@ -61,18 +62,19 @@ def _raising(scene: Scene, layer: int, graph: Callable[[], Trace]) -> Tensor:
         else:
             mixing = scene.trace.layers[layer].mixing
             try:
-                grad = by_mixed(scene, layer, _by_mean(scene, layer))
+                grad = by_mixed(scene, layer, means()[layer])
             except TypeError:  # no block of two halves
                 grad = _by_graph(scene, layer, graph())
     return mixing.weights_grad(grad).clamp_min_(0).mean((1, 2))
 
 
-def _by_mean(scene: Scene, layer: int) -> Tensor:
-    """(B, C): ∂ score / ∂ the mean of the tokens that leave a layer."""
+def _by_means(scene: Scene) -> Tensor:
+    """(layers, B, C): ∂ score / ∂ the mean of the tokens that leave each layer; one pass through the head for all."""
     with torch.enable_grad():
-        mean = scene.trace.tokens[_block(scene, layer)].mean(1).detach().requires_grad_()
-        score = _target(scene)(head_of(scene, mean))
-        return torch.autograd.grad(score.sum(), mean)[0]
+        tokens = [scene.trace.tokens[_block(scene, layer)].mean(1) for layer in range(len(scene.trace.layers))]
+        means = torch.stack(tokens).detach().requires_grad_()
+        score = _target(scene)(head_of(scene, means.flatten(0, 1)))
+        return torch.autograd.grad(score.sum(), means)[0]
 
 
 def _by_pooling(scene: Scene, layer: int) -> tuple[Any, Tensor]:

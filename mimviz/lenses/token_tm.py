@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
-from ._residual import cosine, halves, projected
+from ._residual import halves, projected
 from ._tokens import heat, layer_number, relevance_of, relevant_reading
 
 
@@ -49,20 +49,18 @@ class TokenTM:
         """(W of attention, W of the MLP), each (B, N), of one layer."""
 
         def weighed() -> Tensor:
-            before, by_attention, by_mlp = halves(scene, layer)
-            return torch.stack(
-                [self._weigh(before, projected(scene, layer)), self._weigh(before + by_attention, by_mlp)]
-            )
+            before, by_attention, by_mlp = (each.float() for each in halves(scene, layer))
+            pairs = (before, projected(scene, layer).float()), (by_attention.add(before), by_mlp)
+            return torch.stack([self._weigh(*pair) for pair in pairs])
 
         by_attention, by_mlp = scene.trace.kept(("changes", self.lengths, self.directions, layer), weighed)
         return by_attention, by_mlp
 
     def _weigh(self, before: Tensor, after: Tensor) -> Tensor:
-        weights = torch.ones(before.shape[:2], device=before.device)
-        if self.lengths:
-            weights = weights * _length(after) / _length(before).clamp_min(1e-12)
+        was, now = _length(before).clamp_min(1e-12), _length(after)
+        weights = now / was if self.lengths else torch.ones_like(was)
         if self.directions:
-            alike = cosine(before, after).exp()
+            alike = ((before * after).sum(-1) / (was * now.clamp_min(1e-12))).exp()
             weights = weights * alike / alike.mean(1, keepdim=True)
         return weights
 
