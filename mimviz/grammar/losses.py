@@ -74,3 +74,26 @@ class OfScales:
     def parts(self, guess: Rows, truth: Rows) -> Float[Tensor, "B M S"]:
         """(B, M, scales): each without its weight."""
         return torch.stack([each.mean(-1) for each in (guess - truth).square().split(self.widths, dim=-1)], -1)
+
+
+@dataclass(frozen=True)
+class PatchContrast:
+    """−log of the share of its own truth among those of all patches of its picture, by exp(cosine / τ); times 2 τ.
+
+    Guesses are first standardized over the patches of a picture, channel by channel, unless `standardize` is off, so that what all
+    patches share counts for nothing: Latent MIM's loss (Wei et al., ECCV 2024, section 3.2, "patch discrimination").
+    """
+
+    tau: float = 0.2
+    standardize: bool = True
+
+    def __call__(self, guess: Rows, truth: Rows) -> Float[Tensor, "B M 1"]:
+        if self.standardize:
+            guess = (guess - guess.mean(1, keepdim=True)) / (guess.std(1, keepdim=True) + 1e-4)
+        logs = (self.cosines(guess, truth) / self.tau).log_softmax(-1)  # (B, M, M)
+        return -2 * self.tau * logs.diagonal(dim1=1, dim2=2)[..., None]
+
+    @staticmethod
+    def cosines(a: Rows, b: Rows) -> Float[Tensor, "B M M"]:
+        """Of every row of `a` with every row of `b`, picture by picture."""
+        return F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).transpose(1, 2)

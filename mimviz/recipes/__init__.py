@@ -16,13 +16,16 @@ from .crossmae import crossmae
 from .data2vec import data2vec
 from .dbot import dbot
 from .droppos import droppos
+from .dtm import dtm
 from .eva02 import eva02
 from .fsfm import fsfm
 from .gmml import gmml
 from .hap import hap
 from .hpm import hpm
+from .ibot import ibot
 from .ijepa import ijepa
 from .itpn import itpn
+from .latent_mim import latent_mim
 from .localmim import localmim
 from .mae import mae
 from .mage import mage
@@ -45,8 +48,8 @@ from .umd import umd
 from .uta import uta
 
 __all__ = [
-    "a2mim", "adamae", "attmask", "beit", "beit_v2", "cae", "ccvit", "colormae", "context_encoder", "convmae",
-    "crate_mae", "croco", "crossmae", "data2vec", "dbot", "droppos", "eva02", "fsfm", "gmml", "hap", "hpm", "ijepa",
-    "itpn", "localmim", "mae", "mage", "maskalign", "maskdistill", "maskfeat", "mff", "mixedae", "mp3", "mrmae",
-    "mto", "pixmim", "rmae", "ropim", "simmim", "sit", "spark", "tips", "umd", "uta",
+    "a2mim", "adamae", "attmask", "beit", "beit_v2", "cae", "ccvit", "colormae", "context_encoder", "convmae", "crate_mae",
+    "croco", "crossmae", "data2vec", "dbot", "droppos", "dtm", "eva02", "fsfm", "gmml", "hap", "hpm", "ibot", "ijepa", "itpn",
+    "latent_mim", "localmim", "mae", "mage", "maskalign", "maskdistill", "maskfeat", "mff", "mixedae", "mp3", "mrmae", "mto",
+    "pixmim", "rmae", "ropim", "simmim", "sit", "spark", "tips", "umd", "uta",
 ]  # fmt: skip

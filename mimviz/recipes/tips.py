@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..core import Mask, Outcome, seeded
 from ..grammar import EMA, MaskedModel
+from ..grammar.cut import cut
 from ..grammar.decoders import Prototypes
 from ..grammar.how import MaskToken
 from ..grammar.losses import cross_entropy
@@ -39,16 +39,7 @@ class TIPS(MaskedModel):
 
     def cut(self, images: Tensor) -> Tensor:
         """(crops · B, 3, height, width): `scale` of each picture's area, anywhere, enlarged; always the same outside training."""
-        count, generator = self.crops * len(images), None if self.training else seeded(0)
-        draw = torch.rand(3, count, generator=generator).to(images)
-        side = (self.scale[0] + draw[0] * (self.scale[1] - self.scale[0])).sqrt()
-        shift = (2 * draw[1:] - 1) * (1 - side)  # (2, count), in halves of the picture
-        zero = torch.zeros_like(side)
-        views = torch.stack([torch.stack([side, zero, shift[0]], -1), torch.stack([zero, side, shift[1]], -1)], 1)
-        pictures = images.repeat(self.crops, 1, 1, 1)
-        return F.grid_sample(
-            pictures, F.affine_grid(views, list(pictures.shape), align_corners=False), align_corners=False
-        )
+        return cut(images, self.crops, self.scale, generator=None if self.training else seeded(0))
 
     def after_step(self) -> None:
         teacher: Any = self.teacher

@@ -35,6 +35,8 @@ SMALL: dict[str, dict] = {
     "gmml": {"kinds": ("zeros",)},  # noise takes more than 25 steps to see through
     "mrmae": {"dim": 32, "depth": 1},
     "dbot": {"dim": 32, "depth": 1},
+    "latent_mim": {"dim": 32, "depth": 1, "hidden": 64, "ratio": 0.75},
+    "ibot": {"prototypes": 16, "hidden": 32, "dim": 16, "momentum": 1.0, "centre": 1.0},  # what moves keeps the loss up
     "rmae": {"dim": 32, "depth": 1, "region_dim": 32, "region_depth": 1},
     "mixedae": {"dim": 32, "depth": 1},
 }
@@ -48,6 +50,9 @@ EXCEPT: dict[str, dict[str, str]] = {
     "uta": FEATURES,
     "maskalign": FEATURES,
     "dbot": FEATURES,
+    "dtm": FEATURES,
+    "latent_mim": FEATURES,
+    "ibot": {"test_one_value_for_every_view": "it predicts prototypes of a teacher, which are no picture"},
     "tips": {
         "test_one_value_for_every_view": "it predicts prototypes of a teacher, which are no picture",
     },

@@ -12,7 +12,9 @@ from mimviz.zoo.own import Sentence, read_own, save_mim
 from .small import SMALL, VIT, made
 from .test_invariants import smooth
 
-CARRY = ["adamae", "attmask", "data2vec", "fsfm", "hpm", "ijepa"]
+CARRY = [
+    "adamae", "attmask", "data2vec", "dbot", "dtm", "fsfm", "hpm", "ibot", "ijepa", "latent_mim", "maskalign", "mrmae",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CARRY)

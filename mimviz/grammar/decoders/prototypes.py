@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,15 +14,24 @@ from ...core import Mask
 class Prototypes(nn.Module):
     """decoder(seen, mask): tokens (B, prefix + N, width) → scores (B, N, count), over the temperature.
 
-    `scores` are cosines between what two layers make of any tokens and `count` learned directions.
+    `scores` are cosines between what `depth` layers make of any tokens and `count` learned directions.
     """
 
     def __init__(
-        self, width: int, count: int, *, prefix: int, hidden: int = 512, dim: int = 64, temperature: float = 0.1
+        self,
+        width: int,
+        count: int,
+        *,
+        prefix: int,
+        hidden: int = 512,
+        dim: int = 64,
+        depth: int = 2,
+        temperature: float = 0.1,
     ):
         super().__init__()
         self.prefix, self.temperature = prefix, temperature
-        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, dim))
+        sizes = pairwise([width, *[hidden] * (depth - 1), dim])
+        self.layers = nn.Sequential(*[part for a, b in sizes for part in (nn.Linear(a, b), nn.GELU())])[:-1]
         self.directions = nn.Linear(dim, count, bias=False)
         for layer in self.layers:
             if isinstance(layer, nn.Linear):

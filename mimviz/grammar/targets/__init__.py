@@ -8,8 +8,10 @@ from .assignments import Assignments
 from .codes import Codes
 from .features import Features
 from .hog import HOG
+from .latents import Latents
 from .layers import Layers
 from .low_pass import LowPass
+from .morphed import Morphed
 from .normed import Normed
 from .pixels import Pixels
 from .positions import Positions
@@ -19,6 +21,6 @@ from .scales import Scales
 from .vqkd import VQKD
 
 __all__ = [
-    "Assignments", "Codes", "Features", "HOG", "Layers", "LowPass", "Normed", "Pixels", "Positions", "Projected",
-    "RegionMaps", "Scales", "VQKD",
+    "Assignments", "Codes", "Features", "HOG", "Latents", "Layers", "LowPass", "Morphed", "Normed", "Pixels", "Positions",
+    "Projected", "RegionMaps", "Scales", "VQKD",
 ]  # fmt: skip

@@ -15,13 +15,23 @@ class Assignments(nn.Module):
     """target(images, mask) → chances (B, N, count): softmax((scores − centre) / temperature) of a teacher that sees all.
 
     The centre, a slow mean of its scores, and the low temperature keep all from being given one prototype, or all of them evenly.
+    patches: the temperature of patches, reached from `temperature` in `warmup` of the teacher's updates; the same unless told.
     `teacher` follows an encoder and its `decoders.Prototypes`; it lives in the masked model.
     """
 
-    def __init__(self, teacher: EMA, count: int, *, temperature: float = 0.04, momentum: float = 0.9):
+    def __init__(
+        self,
+        teacher: EMA,
+        count: int,
+        *,
+        temperature: float = 0.04,
+        momentum: float = 0.9,
+        patches: float | None = None,
+        warmup: int = 0,
+    ):
         super().__init__()
         self._teacher = (teacher,)
-        self.temperature, self.momentum = temperature, momentum
+        self.temperature, self.momentum, self.patches, self.warmup = temperature, momentum, patches, warmup
         self.patch_centre: Tensor
         self.class_centre: Tensor
         self.register_buffer("patch_centre", torch.zeros(count))
@@ -36,10 +46,16 @@ class Assignments(nn.Module):
         whole, patches = scores[:, 0], scores[:, teacher.encoder.prefix :]
         if self.training:
             self._means = [whole.mean(0), patches.mean((0, 1))]
-        return tuple(
-            ((x - centre) / self.temperature).softmax(-1)
-            for x, centre in ((whole, self.class_centre), (patches, self.patch_centre))
-        )  # type: ignore[return-value]
+        chances = ((whole - self.class_centre) / self.temperature).softmax(-1)
+        return chances, ((patches - self.patch_centre) / self.patch_temperature).softmax(-1)
+
+    @property
+    def patch_temperature(self) -> float:
+        """Of patches, now."""
+        if self.patches is None:
+            return self.temperature
+        part = min(int(self._teacher[0].updates) / self.warmup, 1.0) if self.warmup else 1.0
+        return self.temperature + part * (self.patches - self.temperature)
 
     def forward(self, images: Float[Tensor, "B 3 H W"], mask: Mask | None = None) -> Float[Tensor, "B N K"]:
         return self.both(images)[1]

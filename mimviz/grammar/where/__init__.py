@@ -22,6 +22,7 @@ from .reading import Spectrum, average_distance, spectrum
 from .regions import Regions, Superpixels
 from .sampled import Sampled
 from .some import Some
+from .sometimes import Sometimes
 from .units import Units
 from .varying import Varying
 
@@ -42,8 +43,7 @@ GUIDED = {
 a lens, `Painted` a word of a mask; `Hardest` and `Sampled` come with the model that learns them (`recipes.hpm(…).where`)."""
 
 __all__ = [
-    "GUIDED", "STRATEGIES", "Attended", "Attention", "Attentive", "Blocks", "Coloured", "Further", "GridWise",
-    "Groups", "Hardest", "Highest", "Inverted", "MultiBlock", "Noise", "Painted", "Partition", "Parts", "Pointed",
-    "PredictedLoss", "Regions", "Sampled", "Some", "Spectrum", "Superpixels", "Units", "Varying",
-    "average_distance", "spectrum",
+    "GUIDED", "STRATEGIES", "Attended", "Attention", "Attentive", "Blocks", "Coloured", "Further", "GridWise", "Groups",
+    "Hardest", "Highest", "Inverted", "MultiBlock", "Noise", "Painted", "Partition", "Parts", "Pointed", "PredictedLoss",
+    "Regions", "Sampled", "Some", "Sometimes", "Spectrum", "Superpixels", "Units", "Varying", "average_distance", "spectrum",
 ]  # fmt: skip
