@@ -27,6 +27,7 @@ from .ijepa import ijepa
 from .itpn import itpn
 from .latent_mim import latent_mim
 from .localmim import localmim
+from .macrl import macrl
 from .mae import mae
 from .mage import mage
 from .maskalign import maskalign
@@ -36,10 +37,12 @@ from .mff import mff
 from .mixedae import mixedae
 from .mp3 import mp3
 from .mrmae import mrmae
+from .msn import msn
 from .mto import mto
 from .pixmim import pixmim
 from .rmae import rmae
 from .ropim import ropim
+from .selfie import selfie
 from .simmim import simmim
 from .sit import sit
 from .spark import spark
@@ -48,8 +51,9 @@ from .umd import umd
 from .uta import uta
 
 __all__ = [
-    "a2mim", "adamae", "attmask", "beit", "beit_v2", "cae", "ccvit", "colormae", "context_encoder", "convmae", "crate_mae",
-    "croco", "crossmae", "data2vec", "dbot", "droppos", "dtm", "eva02", "fsfm", "gmml", "hap", "hpm", "ibot", "ijepa", "itpn",
-    "latent_mim", "localmim", "mae", "mage", "maskalign", "maskdistill", "maskfeat", "mff", "mixedae", "mp3", "mrmae", "mto",
-    "pixmim", "rmae", "ropim", "simmim", "sit", "spark", "tips", "umd", "uta",
+    "a2mim", "adamae", "attmask", "beit", "beit_v2", "cae", "ccvit", "colormae", "context_encoder", "convmae",
+    "crate_mae", "croco", "crossmae", "data2vec", "dbot", "droppos", "dtm", "eva02", "fsfm", "gmml", "hap", "hpm",
+    "ibot", "ijepa", "itpn", "latent_mim", "localmim", "macrl", "mae", "mage", "maskalign", "maskdistill",
+    "maskfeat", "mff", "mixedae", "mp3", "mrmae", "msn", "mto", "pixmim", "rmae", "ropim", "selfie", "simmim",
+    "sit", "spark", "tips", "umd", "uta",
 ]  # fmt: skip

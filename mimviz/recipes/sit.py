@@ -19,7 +19,7 @@ from ..core import Mask, Outcome
 from ..grammar.corrupted import Corrupted
 from ..grammar.decoders import Linear
 from ..grammar.how import Corrupt
-from ..grammar.losses import absolute
+from ..grammar.losses import absolute, nt_xent
 from ..grammar.targets import Pixels
 from ..grammar.where import Groups
 from ..vit import Encoder
@@ -63,13 +63,6 @@ class SiT(Corrupted):
 def turn(images: Tensor, by: Tensor) -> Tensor:
     """Each picture (B, C, H, W) by its own number of quarter turns."""
     return torch.stack([image.rot90(int(k), (1, 2)) for image, k in zip(images, by, strict=True)])
-
-
-def nt_xent(a: Tensor, b: Tensor, tau: float = 0.5) -> Tensor:
-    """−log of the other view's share of exp(cosine / τ) among all others, the mean of 2 B rows (SimCLR, equation 1)."""
-    z = F.normalize(torch.cat([a, b]), dim=1)
-    alike = (z @ z.T / tau).fill_diagonal_(-torch.inf)
-    return F.cross_entropy(alike, torch.arange(len(z), device=z.device).roll(len(a)))
 
 
 def sit(encoder: Encoder, *, kinds=("grey", "blur", "noise", "alien"), ratio=0.6, largest=0.25, tasks=True) -> SiT:

@@ -28,6 +28,9 @@ SMALL: dict[str, dict] = {
     "attmask": {"momentum": 0.9},
     "croco": {"dim": 32, "depth": 1},
     "cae": {"count": 16, "regress": 2, "depth": 1},
+    "macrl": {"dim": 32, "depth": 1, "out": 16, "contrast": 0.1, "views": False},
+    "msn": {"prototypes": 2, "hidden": 32, "dim": 16, "focal": 1, "views": False, "equal": False, "momentum": 0.9},
+    "selfie": {"dim": 32},
     "localmim": {"dim": 32, "heads": 4},
     "crossmae": {"dim": 32, "depth": 1},
     "mff": {"dim": 32, "depth": 1},
@@ -78,6 +81,13 @@ EXCEPT: dict[str, dict[str, str]] = {
     "attmask": FEATURES,
     "localmim": {
         "test_one_value_for_every_view": "it predicts histograms, which are no picture",
+    },
+    "msn": {
+        "test_one_value_for_every_view": "it predicts prototypes of a teacher, which are no picture",
+    },
+    "selfie": {
+        "test_no_leak": "the hidden patches are the answers that it chooses among",
+        "test_the_gradient_is_zero_at_what_it_predicts": "the hidden patches are the answers that it chooses among",
     },
     "sit": {
         "test_no_leak": "grey and blurred patches are half visible: it is a denoising autoencoder",

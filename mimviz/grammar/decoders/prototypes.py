@@ -40,7 +40,11 @@ class Prototypes(nn.Module):
 
     def scores(self, tokens: Float[Tensor, "*B C"]) -> Float[Tensor, "*B K"]:
         """Cosines, −1..1."""
-        return F.linear(F.normalize(self.layers(tokens), dim=-1), F.normalize(self.directions.weight, dim=-1))
+        return self.cosines(self.layers(tokens))
+
+    def cosines(self, made: Float[Tensor, "*B D"]) -> Float[Tensor, "*B K"]:
+        """The same of what layers, these or others, have made."""
+        return F.linear(F.normalize(made, dim=-1), F.normalize(self.directions.weight, dim=-1))
 
     def forward(self, seen: Float[Tensor, "B T C"], mask: Mask) -> Float[Tensor, "B N K"]:
         return self.scores(seen[:, self.prefix :]) / self.temperature

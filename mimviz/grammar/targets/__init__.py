@@ -5,6 +5,7 @@ and columns; `like` are rows that set the colours of both where these are fitted
 """
 
 from .assignments import Assignments
+from .choices import Choices
 from .codes import Codes
 from .features import Features
 from .hog import HOG
@@ -18,9 +19,10 @@ from .positions import Positions
 from .projected import Projected
 from .region_maps import RegionMaps
 from .scales import Scales
+from .tiles import Tiles
 from .vqkd import VQKD
 
 __all__ = [
-    "Assignments", "Codes", "Features", "HOG", "Latents", "Layers", "LowPass", "Morphed", "Normed", "Pixels", "Positions",
-    "Projected", "RegionMaps", "Scales", "VQKD",
+    "Assignments", "Choices", "Codes", "Features", "HOG", "Latents", "Layers", "LowPass", "Morphed", "Normed",
+    "Pixels", "Positions", "Projected", "RegionMaps", "Scales", "Tiles", "VQKD",
 ]  # fmt: skip
