@@ -56,7 +56,7 @@ def dtm(
     """share, rounds: the most merges, as a share of all patches, and the most rounds of a schedule. merges: always so many."""
     frozen = Frozen(encoder if teacher is None else teacher, student=encoder)
     target = Morphed(frozen, share=share, rounds=rounds)
-    where = Blocks(ratio, smallest=min(16, max(encoder.grid.count // 12, 1)))
+    where = Blocks.on(encoder.grid, ratio)
     decoder = Linear(encoder.width, target.width, prefix=encoder.prefix)
     model = DTM(
         encoder, where=where, how=MaskToken(encoder.content_width), target=target, decoder=decoder,

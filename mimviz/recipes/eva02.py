@@ -33,7 +33,7 @@ def eva02(encoder: Encoder, *, ratio=0.4, teacher: nn.Module | None = None) -> E
     """teacher: a timm model or Encoder, e.g. the `vit` of `mimviz.zoo.load_clip(…)` or `mv.load_vit("tiny-classifier")`."""
     frozen = Frozen(encoder if teacher is None else teacher, student=encoder)
     target = Features(frozen, whole="none")
-    where = Blocks(ratio, smallest=min(16, max(encoder.grid.count // 12, 1)))
+    where = Blocks.on(encoder.grid, ratio)
     decoder = Linear(encoder.width, target.width, prefix=encoder.prefix)
     return EVA02(
         encoder, where=where, how=MaskToken(encoder.content_width), target=target, decoder=decoder, loss=negative_cosine,

@@ -21,7 +21,7 @@ from ..grammar.decoders import Prototypes
 from ..grammar.how import MaskToken
 from ..grammar.losses import cross_entropy
 from ..grammar.targets import Assignments
-from ..grammar.where import Sometimes
+from ..grammar.where import Blocks, Sometimes
 from ..vit import Encoder
 
 
@@ -70,7 +70,7 @@ def ibot(
         raise TypeError(f"this {encoder.anatomy.family} has no class token, whose prototypes iBOT distils")
     decoder = Prototypes(encoder.width, prototypes, prefix=encoder.prefix, hidden=hidden, dim=dim, depth=3)
     teacher = EMA(encoder, decoder, momentum=momentum, end=end, steps=steps, schedule="cosine")
-    where = Sometimes(ratio, spread, chance, smallest=min(16, max(encoder.grid.count // 12, 1)))
+    where = Sometimes(ratio, spread, chance, smallest=Blocks.on(encoder.grid, ratio).smallest)
     target = Assignments(teacher, prototypes, patches=0.07, warmup=warmup, momentum=centre)
     model = IBOT(
         encoder, where=where, how=MaskToken(encoder.content_width), target=target, decoder=decoder, loss=cross_entropy,

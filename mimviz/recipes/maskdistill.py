@@ -4,7 +4,7 @@ A method is five choices: a teacher, a norm of what it says, a student, a head a
 the paper's own method, MaskDistill: features of a frozen teacher, layer-normed, are regressed where blocks hide 40 %, by a linear
 head on a student that sees mask tokens, with smooth L1. Its teacher is CLIP's ViT-B/16; here it is a frozen copy of the encoder,
 as it is, unless a teacher is given. `PRESETS` are the choices that make other methods of it: the losses of
-`recipes.mae` and `recipes.maskfeat`, and of a naive twin of BEiT on its mask, are equal (tests/recipes/test_maskdistill.py). The
+`recipes.mae`, `recipes.maskfeat` and `recipes.beit` are equal, bit for bit (tests/recipes/test_maskdistill.py). The
 authors' code is not public; β of the loss, which the text leaves open, is 2 as in data2vec.
 """
 
@@ -70,7 +70,7 @@ def maskdistill(
         if head == "linear"
         else made(encoder.width, out, grid, prefix=prefix, dim=dim, depth=depth, heads=heads)
     )
-    where = Blocks(ratio, smallest=min(16, max(grid.count // 12, 1))) if blocks else Highest(ratio)
+    where = Blocks.on(grid, ratio) if blocks else Highest(ratio)
     how = Drop() if student == "drop" else MaskToken(encoder.content_width)
     return MaskedModel(
         encoder, where=where, how=how, target=target, decoder=decoder, loss=LOSSES[loss], teacher=frozen,

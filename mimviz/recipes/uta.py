@@ -48,8 +48,7 @@ def uta(encoder: Encoder, *, ratio=0.5, teacher: nn.Module | None = None, projec
     """teacher: a timm model or Encoder. project: targets behind the teacher's own last layer, e.g. CLIP's `ClipPair.vit`."""
     frozen = Frozen(encoder if teacher is None else teacher, student=encoder)
     target = (Projected if project else Features)(frozen, whole="none")
-    grid, seen = encoder.grid, 1 - ratio
-    where = Inverted(Blocks(seen, smallest=min(16, max(grid.count // 12, 1))))
+    where = Inverted(Blocks.on(encoder.grid, 1 - ratio))
     decoder = Visible(encoder.width, target.width, prefix=encoder.prefix)
     return UTA(
         encoder, where=where, how=Drop(), target=target, decoder=decoder, loss=negative_cosine, teacher=frozen, name="uta",

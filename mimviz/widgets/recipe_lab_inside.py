@@ -240,7 +240,7 @@ def numbers_panel(
 
 def _chances(truth: Tensor) -> bool:
     """Whether rows are probabilities."""
-    if not truth.is_floating_point() or truth.shape[-1] < 2:
+    if not truth.numel() or not truth.is_floating_point() or truth.shape[-1] < 2:
         return False
     return bool((truth >= 0).all()) and float((truth.sum(-1) - 1).abs().max()) < TOLD
 

@@ -7,7 +7,7 @@ import torch
 
 import mimviz as mv
 from mimviz.core import Mask
-from mimviz.recipes import mae, maskdistill, maskfeat
+from mimviz.recipes import beit, mae, maskdistill, maskfeat
 from mimviz.recipes.maskdistill import PRESETS
 
 from .small import GRID, encoder, made
@@ -40,7 +40,7 @@ def test_the_loss_is_the_papers():
     assert outcome.loss.item() == pytest.approx(sum(losses) / len(losses), rel=1e-4)
 
 
-@pytest.mark.parametrize(("preset", "recipe"), [("mae", mae), ("maskfeat", maskfeat)])
+@pytest.mark.parametrize(("preset", "recipe"), [("mae", mae), ("maskfeat", maskfeat), ("beit", beit)])
 def test_a_preset_is_the_method_itself(preset, recipe):
     """Weights made in the same order, the same mask: the same loss and the same gradient, bit for bit."""
     small = {"dim": 32, "depth": 1} if preset == "mae" else {}
