@@ -62,7 +62,7 @@ def test_wheel_has_every_bundle(wheel):
 
 def test_wheel_has_what_pages_are_made_of(wheel):
     sizes = {info.filename: info.file_size for info in wheel.infolist()}
-    for name in ("page.js", "page.css"):
+    for name in ("page.js", "page.css", "model.js", "runtime.wasm.gz"):
         assert sizes.get(f"mimviz/share/static/{name}", 0) > 1000, f"{name} is missing or empty"
 
 

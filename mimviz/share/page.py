@@ -51,10 +51,11 @@ def assemble(title: str, body: str, widgets: Mapping[str, dict[str, Any]], *, he
     """
     script = _static("page.js")
     brains = [told["brain"] for told in widgets.values() if told.get("brain")]
-    data = _pack(widgets, with_runtime=bool(brains))
-    blocks = [f'<script type="text/plain" id="mimviz-data">{data}</script>']
+    texts = {"mimviz-data": _pack(widgets, with_runtime=bool(brains))}
     if brains:
-        blocks += [f'<script type="text/plain" id="{name}">{text}</script>' for name, text in _runtime(brains).items()]
+        texts |= {str(brain["block"]): str(brain["data"]) for brain in brains}
+        texts["mimviz-runtime"] = base64.b64encode(_bytes("runtime.wasm.gz")).decode()
+    blocks = [f'<script type="text/plain" id="{html.escape(name)}">{text}</script>' for name, text in texts.items()]
     policy = _policy(script, thinks=bool(brains))
     return "\n".join([
         "<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
@@ -80,14 +81,18 @@ def _policy(script: str, *, thinks: bool) -> str:
 def _pack(widgets: Mapping[str, dict[str, Any]], *, with_runtime: bool) -> str:
     header = {
         "bundles": {told["bundle"]: {"esm": told["esm"], "css": told["css"]} for told in widgets.values()},
-        "widgets": [{"id": name, **_without(told, "esm", "css")} for name, told in widgets.items()],
+        "widgets": [{"id": name, **_light(told)} for name, told in widgets.items()],
         **({"brain": _static("model.js")} if with_runtime else {}),
     }
     return packed(container(header))
 
 
-def _without(told: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name not in names}
+def _light(told: dict[str, Any]) -> dict[str, Any]:
+    """Without what stands elsewhere on the page: code in bundles, the model in a block of its own."""
+    light = {name: value for name, value in told.items() if name not in ("esm", "css", "brain")}
+    if brain := told.get("brain"):
+        light["brain"] = {name: value for name, value in brain.items() if name != "data"}
+    return light
 
 
 def container(value: Any) -> bytes:
@@ -135,12 +140,6 @@ def _sayable(value: Any, chunks: list[bytes], known: dict[bytes, list[int]]) -> 
     if value is None or isinstance(value, (bool, int, str)):
         return value
     return _sayable(value.item() if hasattr(value, "item") else str(value), chunks, known)
-
-
-def _runtime(brains: list[dict[str, Any]]) -> dict[str, str]:
-    """The text blocks that models need: their weights, and the runtime."""
-    blocks = {str(brain["block"]): str(brain.pop("data")) for brain in brains if "data" in brain}
-    return {"mimviz-runtime": base64.b64encode(_bytes("runtime.wasm.gz")).decode(), **blocks}
 
 
 @cache

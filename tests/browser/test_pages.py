@@ -8,70 +8,13 @@ import torch
 import mimviz as mv
 from mimviz.share.page import assemble, carried, place
 
+from .pages import folder, frame, opened, until  # noqa: F401
+
 pytestmark = pytest.mark.browser
 HOSTILE = '</script><script>window.pwned=1</script><img src=x onerror="window.pwned=2">'
 
-COLOURS = """() => [...document.querySelectorAll('.mv-frame:not(.is-empty) canvas.mv-base')].filter((canvas) => canvas.offsetHeight)
-.map((canvas) => {
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  return new Set(new Uint32Array(data.buffer)).size > 1;
-})"""
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("pages")
-
-
-@pytest.fixture
-def opened(browser, folder, screenshots):
-    """Writes a widget, closes it, opens the page; afterwards no request has left it and the console is silent."""
-    contexts = []
-
-    def open_page(widget, *, scheme="light", width=1100, timeout=20_000, **options):
-        path = folder / f"page{len(list(folder.iterdir()))}.html"
-        if isinstance(widget, str):
-            path.write_text(widget, encoding="utf-8")
-        else:
-            widget.to_html(path, **options)
-            widget.close()
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, reduced_motion="reduce"
-        )
-        page = context.new_page()
-        said, asked = [], []
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(path.as_uri())
-        page.set_default_timeout(timeout)
-        page.wait_for_selector("[data-ready]")
-        contexts.append((context, page, said, asked, path))
-        return page
-
-    yield open_page
-    for context, page, said, asked, path in contexts:
-        assert all(page.evaluate(COLOURS))
-        page.screenshot(path=screenshots / f"{path.stem}.png", full_page=True)
-        leaving = [url for url in asked if not url.startswith(("blob:", "data:")) and url != path.as_uri()]
-        assert leaving == [] and said == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        context.close()
-
-
-def until(page, wish, given=None, seconds=20):
-    """Ask again and again: the page's policy forbids the evaluated strings that Playwright's own waiting takes."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(wish, given):
-        assert time.monotonic() < end, wish
-        time.sleep(0.05)
-
-
-def frame(name):
-    return f'[data-frame="{name}"]'
-
-
-def test_painter_draws_the_masks_that_python_answered_and_says_why_not_others(opened):
+def test_painter_draws_the_masks_that_python_answered_and_says_why_not_others(opened):  # noqa: F811
     painter = mv.MaskPainter("astronaut", title=HOSTILE)
     painter.wait()
     page = opened(painter)
@@ -98,7 +41,7 @@ def test_painter_draws_the_masks_that_python_answered_and_says_why_not_others(op
     assert page.locator(".mv-state").inner_text() == "exact"
 
 
-def test_explorer_has_every_layer_token_and_part(opened):
+def test_explorer_has_every_layer_token_and_part(opened):  # noqa: F811
     model = mv.load_mim("tiny")
     page = opened(mv.AttentionExplorer(model, "cat", mask=mv.Mask.random(model.grid)), scheme="dark", width=480)
     page.get_by_text("certificate: exact").wait_for()
@@ -130,7 +73,7 @@ def test_explorer_has_every_layer_token_and_part(opened):
     page.get_by_text("This needs the kernel").wait_for()
 
 
-def test_inspector_has_layers_tokens_and_registers(opened):
+def test_inspector_has_layers_tokens_and_registers(opened):  # noqa: F811
     page = opened(mv.RegisterInspector("tiny-registers", "cat"))
     until(page, "() => document.querySelector('.mv-state').innerText === 'exact'")
     page.locator("[aria-label=Layer]").first.fill("2")
@@ -147,7 +90,7 @@ def test_inspector_has_layers_tokens_and_registers(opened):
     assert page.locator("[data-action=treat-repair]").is_disabled()
 
 
-def test_comparer_shows_maps_regions_and_words(opened):
+def test_comparer_shows_maps_regions_and_words(opened):  # noqa: F811
     comparer = mv.SaliencyComparer(None, ["cat"], methods=["Gradient", "Rollout"])
     comparer.wait()
     page = opened(comparer)
@@ -166,7 +109,7 @@ def test_comparer_shows_maps_regions_and_words(opened):
     until(page, "() => document.querySelectorAll('[data-frame^=Gradient]').length === 0")
 
 
-def test_board_has_its_table_films_and_files(opened):
+def test_board_has_its_table_films_and_files(opened):  # noqa: F811
     board = mv.JudgeBoard(None, ["cat"], methods=["Rollout"], judges=["Deletion", "Sufficiency"])
     board.wait(120)
     page = opened(board, width=700)
@@ -180,7 +123,7 @@ def test_board_has_its_table_films_and_files(opened):
     assert file.value.suggested_filename == "board.csv"
 
 
-def test_monitor_goes_back_in_time(opened, tmp_path):
+def test_monitor_goes_back_in_time(opened, tmp_path):  # noqa: F811
     torch.manual_seed(0)
     encoder = mv.encoder("vit_tiny_patch16_224", img_size=16, patch_size=4, embed_dim=24, depth=1, num_heads=2)
     model = mv.recipes.mae(encoder, dim=16, depth=1)
@@ -203,7 +146,7 @@ def test_monitor_goes_back_in_time(opened, tmp_path):
     until(page, "() => !document.querySelector('.mv-parts').innerText.includes('on their way')")
 
 
-def test_lab_shows_its_sentence_and_the_closer_look(opened):
+def test_lab_shows_its_sentence_and_the_closer_look(opened):  # noqa: F811
     lab = mv.RecipeLab("cat", encoder="tiny")
     lab.study = "many masks"
     lab.wait()
@@ -216,7 +159,7 @@ def test_lab_shows_its_sentence_and_the_closer_look(opened):
     assert page.locator("[aria-label='Closer look']").input_value() == "many masks"
 
 
-def test_a_widget_that_nobody_knows_is_shown_as_it_is(opened):
+def test_a_widget_that_nobody_knows_is_shown_as_it_is(opened):  # noqa: F811
     import traitlets as t
 
     class Words(mv.widgets.LiveWidget):
@@ -230,7 +173,7 @@ def test_a_widget_that_nobody_knows_is_shown_as_it_is(opened):
     assert page.evaluate("window.pwned") is None
 
 
-def test_one_page_holds_many_widgets_of_one_kind(opened):
+def test_one_page_holds_many_widgets_of_one_kind(opened):  # noqa: F811
     painters = [mv.MaskPainter(name, title=name) for name in ("cat", "coffee")]
     widgets = {f"w{i}": carried(painter) for i, painter in enumerate(painters)}
     page = opened(assemble("two", "".join(map(place, widgets)), widgets))

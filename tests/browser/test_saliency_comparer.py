@@ -54,7 +54,10 @@ def test_methods_and_classes_are_chosen_on_the_page(notebook):
         arg=shown.root.element_handle(),
     )
     chosen = json.loads(notebook.ask("import json; print(json.dumps([comparer.chosen, comparer.targets]))"))
-    assert chosen == [["Gradient", "Rollout", "Chefer"], [-1, 2]]  # "cat fish" begins with the word, "tabby cat" does not
+    assert chosen == [
+        ["Gradient", "Rollout", "Chefer"],
+        [-1, 2],
+    ]  # "cat fish" begins with the word, "tabby cat" does not
     assert int(notebook.ask("comparer.wait(); print(len(comparer.maps))")) == 6
 
 

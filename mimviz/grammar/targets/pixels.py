@@ -70,7 +70,7 @@ class Pixels:
         y, x = torch.meshgrid(torch.arange(rows), torch.arange(cols), indexing="ij")
         exact = values.float() if values.element_size() < 4 else values  # half precision cannot weigh distances
         at = torch.stack([y, x], dim=-1).reshape(-1, 2).to(exact)
-        near = torch.cdist(at, at).clamp(min=0.5).pow(-3)  # (N, N)
+        near = (at[:, None] - at).norm(dim=-1).clamp(min=0.5).pow(-3)  # (N, N)
         weights = near * ~mask.hidden[:, None]  # (B, N, N): columns of hidden patches are zero
         total = weights.sum(-1, keepdim=True).clamp(min=torch.finfo(exact.dtype).tiny)
         known = exact.masked_fill(mask.hidden[..., None], 0)  # a hidden value never enters, not even times zero

@@ -55,6 +55,8 @@ def painter(widget: Any, *, model: bool = False) -> Baked:
     from ..thinking import masked_brain
 
     baked.brain = masked_brain(widget._mim, widget._picture)
+    if widget.normalized:
+        baked.needs["[aria-label='Statistics of hidden patches']"] = "the other statistics of hidden patches"
     baked.can.append("the model itself: it answers every mask, in this browser, within 0.001 of what Python draws")
     return baked
 

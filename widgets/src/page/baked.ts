@@ -25,7 +25,7 @@ export interface Said {
 
 type Heard = (...given: unknown[]) => void;
 
-/** Answers in the page itself; null where it has none. Asked before the baked ones. */
+/** Answers in the page itself: null where it was not asked, a promise of null where a newer question took the place of this one. */
 export type Live = (names: string[], model: BakedModel) => Promise<Raw | null> | null;
 
 const NEEDS: Words = {
@@ -85,11 +85,7 @@ export class BakedModel {
 
   private async ask(before: Raw): Promise<void> {
     const names = Object.keys(before);
-    const live = this.live(names, this);
-    if (live) {
-      const found = await live;
-      if (found) return void this.put(this.timed({ problem: {}, ...found }));
-    }
+    if (await this.think(names)) return;
     const groups = this.said.groups.filter((group) => group.on.some((name) => names.includes(name)));
     const left = names.filter((name) => !this.said.free.includes(name) && !groups.some((group) => group.on.includes(name)));
     const missing = groups.filter((group) => !this.answer(group));
@@ -107,8 +103,18 @@ export class BakedModel {
     return steps.every((step) => step !== null);
   }
 
+  /** The model on the page, where there is one and it is asked; true where nobody else need answer. */
+  private async think(names: string[]): Promise<boolean> {
+    const live = this.live(names, this);
+    if (!live) return false;
+    const found = await live;
+    if (found) this.put(this.timed({ problem: {}, ...found }));
+    return true;
+  }
+
   private take(traits: Raw): void {
     const changed = this.put(this.timed("problem" in this.state ? { problem: {}, ...traits } : traits));
+    void this.think(changed);
     for (const group of this.said.groups) if (group.on.some((name) => changed.includes(name) && name in traits)) this.answer(group);
   }
 

@@ -52,8 +52,8 @@ async function mount(widget: Widget, model: BakedModel, view: Promise<View>, hea
   const made = await view;
   await made.initialize?.({ model });
   if (widget.brain) {
-    const { think } = await load<{ think: (brain: Raw, text: (id: string) => string) => BakedModel["live"] }>(header.brain as string);
-    model.live = think(widget.brain, text);
+    const { think } = await load<{ think: (brain: Raw, text: (id: string) => string, model: BakedModel) => BakedModel["live"] }>(header.brain as string);
+    model.live = think(widget.brain, text, model);
   }
   for (const place of document.querySelectorAll<HTMLElement>(`[data-widget="${widget.id}"]`)) {
     const el = document.createElement("div");

@@ -1,0 +1,73 @@
+"""The model in the page: ONNX Runtime in Chromium, network off, answers as Python does."""
+
+import numpy as np
+import pytest
+
+import mimviz as mv
+
+from .pages import folder, frame, opened, until  # noqa: F401
+
+pytest.importorskip("onnx", reason="needs mimviz[share]")
+pytestmark = pytest.mark.browser
+PIXELS = """(name) => { const c = document.querySelector(`[data-panel="${name}"]`); const { width, height } = c;
+return [width, height, [...c.getContext('2d').getImageData(0, 0, width, height).data]]; }"""
+
+
+def pixels(page, name):
+    width, height, data = page.evaluate(PIXELS, name)
+    return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+
+
+def test_a_painted_mask_is_answered_as_python_does_with_no_python(opened, tmp_path):  # noqa: F811
+    mim = mv.load_mim("tiny")
+    painter = mv.MaskPainter("astronaut", mim)
+    page = opened(painter, model=True, timeout=60_000)
+    assert len(page.content()) < 16e6
+    until(page, "() => document.querySelector('.mv-painter').dataset.exact === 'true'")
+    page.locator("[data-action=clear]").click()
+    page.get_by_text("Nothing is hidden").first.wait_for()
+    box = page.locator(frame("masked")).bounding_box()
+    step = box["width"] / mim.grid.cols
+    page.mouse.move(box["x"] + 3.5 * step, box["y"] + 3.5 * step)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 12.5 * step, box["y"] + 3.5 * step, steps=12)
+    page.mouse.move(box["x"] + 12.5 * step, box["y"] + 11.5 * step, steps=12)
+    page.mouse.up()
+    until(page, "() => document.querySelector('.mv-state').innerText === 'exact'")
+    with page.expect_download() as file:
+        page.locator("[data-action=rle]").click()
+    mask = mv.Mask.from_rle(file.value.path().read_text())
+    assert mask.count > 15
+    python = mim.reconstruct(mv.image("astronaut"), mask)
+    page.locator("figcaption button", has_text="all").first.click()
+    drawn = pixels(page, "reconstruction") / 255
+    assert (
+        np.abs(drawn - np.round(python.picture.array * 255) / 255).max() <= 1 / 255 + 1e-6
+    )  # 8 bits: one step of rounding at most
+    said = page.locator(".mv-parts").inner_text()
+    assert f"loss {python.loss:.3g}"[:9] in said and f"{python.psnr:.1f} dB" in said and "this browser" in said
+    latency = page.evaluate("() => performance.getEntriesByName('mimviz:latency').map((each) => each.duration)")
+    assert latency and max(latency) < 3000
+    print(
+        "latencies of a stroke, ms:",
+        [round(each) for each in latency],
+        "whole test, s:",
+        round(time.monotonic() - began, 1),
+    )
+
+
+def test_the_first_answer_costs_less_than_three_seconds(opened):  # noqa: F811
+    """From the page's load to the answer to a mask that nobody computed before, unpacking the runtime and the model included.
+
+    Counted is the time that the page's thread works: what a machine takes that does nothing else meanwhile.
+    """
+    page = opened(mv.MaskPainter("cat", mv.load_mim("tiny")), model=True, timeout=60_000)
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.reload()
+    page.wait_for_selector("[data-ready]")
+    page.locator("[data-action=invert]").click()
+    until(page, "() => document.querySelector('.mv-parts').innerText.includes('this browser')")
+    spent = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+    print(f"first answer: {spent['TaskDuration']:.2f} s of work, script {spent['ScriptDuration']:.2f} s")
+    assert 0.1 < spent["TaskDuration"] < 3
