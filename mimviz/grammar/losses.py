@@ -88,7 +88,7 @@ class PatchContrast:
     standardize: bool = True
 
     def __call__(self, guess: Rows, truth: Rows) -> Float[Tensor, "B M 1"]:
-        if self.standardize:
+        if self.standardize and guess.shape[1] > 1:  # one row has no spread
             guess = (guess - guess.mean(1, keepdim=True)) / (guess.std(1, keepdim=True) + 1e-4)
         logs = (self.cosines(guess, truth) / self.tau).log_softmax(-1)  # (B, M, M)
         return -2 * self.tau * logs.diagonal(dim1=1, dim2=2)[..., None]

@@ -1,10 +1,10 @@
 """Exploring Target Representations for Masked Autoencoders. Liu, Zhou, Kong, Lin, Ji. ICLR 2024. arXiv 2209.03917.
 
 Which teacher hardly matters, so begin with none: a MAE that predicts what a frozen copy of itself says, untrained; then the student
-becomes the teacher, a new one begins, and so on: `next_stage()`. Read beside the authors' code (liuxingbin/dbot, models_mae.py and
-main_pretrain.py), which a naive twin follows (tests/recipes/test_dbot.py): targets are the last block's tokens before the final
-norm, each normed with the unbiased variance; smooth L1 with β = 2 where hidden and at the class token; the next student and its
-decoder are drawn anew. There the optimizer goes on through all stages, here `fit` begins a new one for each.
+becomes the teacher, a new one begins, and so on: `next_stage()`. Equal to the authors' code on the same weights (liuxingbin/dbot,
+models_mae.py; stages of main_pretrain.py; a naive twin is in tests/recipes/test_dbot.py): targets are the last block's tokens
+before the final norm, each normed with the unbiased variance; smooth L1 with β = 2 where hidden and at the class token; the next
+student and its decoder are drawn anew. There the optimizer goes on through all stages, here `fit` begins a new one for each.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 A teacher's features of neighbouring patches contradict each other, which is hard to learn from. So patches that are alike to the
 teacher become groups, in a number that varies from step to step, and the mean of a group's guesses shall be the mean of its
-features: "dynamic token morphing". `model.target.groups(images, merges=…)` shows the groups. Read beside the authors' code
-(naver-ai/dtm, engines/engine_for_dtm.py), which a naive twin with matrices follows (tests/recipes/test_dtm.py): two schedules a
-step, the loss is over all patches, hidden or not, so that a group counts with its size; blocks hide 40 %. Without a merge it is
-MaskDistill's sentence, bit for bit. The code's default is smooth L1; the paper's cosine is the default here. There the first token
-never merges, here any may. CLIP is the authors' teacher, a frozen copy of the encoder is here unless one is given.
+features: "dynamic token morphing". `model.target.groups(images, merges=…)` shows the groups. Groups equal those of
+facebookresearch/ToMe; the loss follows the authors' code (naver-ai/dtm, engines/engine_for_dtm.py) by a naive twin
+(tests/recipes/test_dtm.py): two schedules a step, the loss is over all patches, hidden or not, so that a group counts with its
+size; blocks hide 40 %. Without a merge it is MaskDistill's sentence, bit for bit. The code's default is smooth L1; the paper's
+cosine is the default here. There the first token never merges, here any may. CLIP is the authors' teacher, a frozen copy of the
+encoder is here unless one is given.
 """
 
 from __future__ import annotations

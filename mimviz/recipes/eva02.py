@@ -3,8 +3,8 @@
 The plainest sentence with features as the target: blocks hide 40 %, mask tokens stand in, one linear layer says what a frozen CLIP
 tower makes of the hidden patches of the whole picture, and only the direction counts: −cosine, so −1 is perfect. The student is a
 ViT with SwiGLU, sub-norms and rotary positions: `mv.encoder("eva02_tiny_patch14_224", global_pool="token")`, whose last norm then
-lies in front of the head as in the paper, or any other. Its teacher is EVA-CLIP; here it is a frozen copy of the encoder, as it
-is, unless one is given. Read beside the authors' code (baaivision/EVA, EVA-02/asuka: engine_for_pretraining.py and
+lies in front of the head as in the paper, or any other. Its teacher is EVA-CLIP; here it is a frozen copy of the encoder, as it is,
+unless one is given. Read beside the authors' code (baaivision/EVA, EVA-02/asuka: engine_for_pretraining.py and
 modeling_pretrain.py), which a naive twin follows (tests/recipes/test_eva02.py). `model.rope(patch)` shows what the rotations alone
 say. Not here: how the authors initialize the student.
 """

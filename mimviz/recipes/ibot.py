@@ -1,10 +1,10 @@
 """iBOT: Image BERT Pre-Training with Online Tokenizer. Zhou, Wei, Wang, Shen, Xie, Yuille, Kong. ICLR 2022. arXiv 2111.07832.
 
 The tokenizer is learnt along: hidden patches get the prototypes that a slow copy of the student gives to the whole picture, the
-class token of one view gets those that the copy gives that of another. One head serves both. Read beside the authors' code
-(bytedance/ibot, main_ibot.py, models/head.py), whose loss a naive twin follows (tests/recipes/test_ibot.py): weights 1, both views
-masked, each picture's mean counts the same, temperatures 0.1, 0.04 and for patches 0.04 → 0.07, centres of momentum 0.9, teacher
-0.996 → 1, blocks of 10–50 % in every second picture. One view is the picture as given, the other a part of it; no local crops.
+class token of one view gets those that the copy gives that of another. One head serves both. Its patches' loss is lightly's
+IBOTPatchLoss; all of it that of the authors' code (bytedance/ibot, main_ibot.py) by a naive twin (tests/recipes/test_ibot.py): both
+views masked, each picture's mean counts the same, temperatures 0.1, 0.04 and for patches 0.04 → 0.07, centres of momentum 0.9,
+teacher 0.996 → 1, blocks of 10–50 % in every second picture. One view is the picture as given, the other a part of it.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 MAE in which the target is learnt along: what a slow copy of the encoder makes of the hidden patches. Four things keep the two from
 agreeing on nothing, and three are switches: the slow copy (`branch`), a loss that tells the patches of a picture apart in place of
 squared error (`contrast`), patches cut with gaps between them (`gap`, in training), a decoder whose queries look at what is seen.
-Read beside the authors' code (yibingwei-1/LatentMIM, models_lmim.py and configs/lmim.yaml), which a naive twin follows
-(tests/recipes/test_latent_mim.py): 20 of 196 patches are seen, the copy sees the others alone, τ = 0.2, momentum 0.99 → 1,
+Equal to the authors' code on the same weights (yibingwei-1/LatentMIM, models_lmim.py, as configs/lmim.yaml says; a naive twin is in
+tests/recipes/test_latent_mim.py): 20 of 196 patches are seen, the copy sees the others alone, τ = 0.2, momentum 0.99 → 1,
 three-layer projections. `similar` weighs its penalty on how alike patches are on average, 0 there.
 """
 

@@ -3,8 +3,8 @@
 Nothing hidden is ever predicted: what the student makes of the visible patches shall be what a frozen teacher makes of them in the
 whole picture. Since the two see different things, no layer is tied to a layer: each of the teacher's last five gets its own learned
 mixture of all of the student's ("dynamic alignment"), `mixing()`. A class token that attends says which patches are likely to be
-seen. Read beside the authors' code (OpenDriveLab/maskalign, models_pretrain.py and its recommended command), which a naive twin
-follows (tests/recipes/test_maskalign.py): layer-normed targets, twice smooth L1 with β = 1, the class token as one more row, 70 %
+seen. Equal to the authors' code on the same weights (OpenDriveLab/maskalign, models_pretrain.py, as its command says; a naive twin
+is in tests/recipes/test_maskalign.py): layer-normed targets, twice smooth L1 with β = 1, the class token as one more row, 70 %
 hidden. CLIP is the authors' teacher; here it is a frozen copy of the encoder, as it is, unless one is given.
 """
 
@@ -63,6 +63,8 @@ def maskalign(
     if len(encoder.anatomy.stages) > 1 or encoder.whole or encoder.anatomy.prefix_from:
         raise TypeError(f"dynamic alignment mixes all blocks, but those of this {encoder.anatomy.family} are not alike")
     frozen = Frozen(encoder if teacher is None else teacher, student=encoder)
+    if attentive and not frozen.encoder.anatomy.attentions:
+        raise TypeError(f"a {frozen.encoder.anatomy.family} attends to nothing: give attentive=False, or another teacher")
     blocks = len(frozen.encoder.anatomy.blocks)
     target = Layers(frozen, top=min(top, blocks), each=norm, whole="none")
     decoder = Alignment(

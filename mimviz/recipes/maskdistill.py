@@ -2,10 +2,10 @@
 
 A method is five choices: a teacher, a norm of what it says, a student, a head and a loss (equation 1). The defaults are those of
 the paper's own method, MaskDistill: features of a frozen teacher, layer-normed, are regressed where blocks hide 40 %, by a linear
-head on a student that sees mask tokens, with smooth L1. Its teacher is CLIP's ViT-B/16; here it is a frozen copy of the encoder,
-as it is, unless a teacher is given. `PRESETS` are the choices that make other methods of it: the losses of
-`recipes.mae`, `recipes.maskfeat` and `recipes.beit` are equal, bit for bit (tests/recipes/test_maskdistill.py). The
-authors' code is not public; β of the loss, which the text leaves open, is 2 as in data2vec.
+head on a student that sees mask tokens, with smooth L1. Its teacher is CLIP's ViT-B/16; here it is a frozen copy of the encoder, as
+it is, unless a teacher is given. `PRESETS` are the choices that make other methods of it: the losses of `recipes.mae`,
+`recipes.maskfeat` and `recipes.beit` are equal, bit for bit (tests/recipes/test_maskdistill.py). The authors' code is not public; β
+of the loss, which the text leaves open, is 2 as in data2vec.
 """
 
 from __future__ import annotations

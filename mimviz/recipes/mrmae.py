@@ -36,8 +36,9 @@ class MRMAE(MaskedModel):
         seen = self.encode(images, mask := self._mask(images, mask))
         guess = self.decoder(seen, mask)
         outcome = self.compare(guess[..., : self.target.width], images, mask)
-        terms = {"mimic": self.weight * F.mse_loss(*self._mimicry(seen, guess, images, mask))} if self.weight else {}
-        return replace(outcome, terms=terms)
+        said, truth = self._mimicry(seen, guess, images, mask)
+        mimic = F.mse_loss(said, truth, reduction="sum") / max(truth.numel(), 1)  # 0 where no patch mimics
+        return replace(outcome, terms={"mimic": self.weight * mimic} if self.weight else {})
 
     def predict(self, images: Tensor, mask: Mask) -> Tensor:
         return super().predict(images, mask)[..., : self.target.width]

@@ -1,11 +1,11 @@
 """Enhancing Vision-Language Model with Unmasked Token Alignment. Liu, Zheng, Liu, Liu, Li. TMLR 2024. arXiv 2405.19009.
 
-Masking without prediction: patches are left out, and every patch that is left, and the class token, shall point where a frozen
-CLIP tower's does in the whole picture: −cosine. There is no mask token, so that what is trained is what is used later, and since
-CLIP's texts live in the space of the targets, the student knows them at once: `zero_shot`. Blocks are what is seen ("reversed
-block-wise masking"). The training code is not public (jihaonew/UTA is for inference): a ratio of one half, and the class token as
-one more row, are readings of the text. The teacher is a frozen copy of the encoder, as it is, unless one is given; with `project`
-its targets lie behind its own last layer, as CLIP's texts do. A naive twin is in tests/recipes/test_uta.py.
+Masking without prediction: patches are left out, and every patch that is left, and the class token, shall point where a frozen CLIP
+tower's does in the whole picture: −cosine. There is no mask token, so that what is trained is what is used later, and since CLIP's
+texts live in the space of the targets, the student knows them at once: `zero_shot`. Blocks are what is seen ("reversed block-wise
+masking"). The training code is not public (jihaonew/UTA is for inference): a ratio of one half, and the class token as one more
+row, are readings of the text. The teacher is a frozen copy of the encoder, as it is, unless one is given; with `project` its
+targets lie behind its own last layer, as CLIP's texts do. A naive twin is in tests/recipes/test_uta.py.
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ def test_features_that_are_all_alike_say_nothing():
     for guess, truth in ((constant, rows), (rows, constant)):
         loss = PatchContrast(0.5)(guess, truth)
         torch.testing.assert_close(loss, torch.full((2, 7, 1), math.log(7)))
+    assert (PatchContrast(0.5)(rows[:, :1], rows[:, :1]) == 0).all(), "one patch has nothing to be told from"
     assert PatchContrast(0.5)(rows, rows - rows.mean(1, keepdim=True)).mean() < 0.5 * math.log(7)
     wide = PatchContrast(0.2)
     torch.testing.assert_close(wide(rows + 3, rows), wide(rows, rows), atol=1e-5, rtol=0)
@@ -73,8 +74,10 @@ def test_patches_lie_in_wider_cells():
     first = torch.tensor([-1 + cell * (n % 4) for n in range(16)])
     assert (left >= first - 0.06).all() and (right <= first + cell + 0.06).all()
     torch.testing.assert_close((right - left).mean(), torch.tensor(2 * 7 / 48), atol=0.02, rtol=0)
-    assert (left[:, 5].std() > 0.02) and torch.equal(gapped(images, GRID, 0), images)
+    assert (left[:, 5].std() > 0.02) and torch.equal(gapped(cut, GRID, 0), cut)
     model = made("latent_mim")
+    with pytest.raises(ValueError, match=r"shape \(1, 3, 40, 40\), but \(B, 3, 32, 32\)"):
+        model(torch.zeros(1, 3, 40, 40))
     assert model.gap == 4
     model.eval()
     assert torch.equal(model(smooth(2), MASK).loss, model(smooth(2), MASK).loss), "none outside training"

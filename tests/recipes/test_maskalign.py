@@ -106,5 +106,10 @@ def test_teachers_of_another_depth_and_students_whose_blocks_differ():
     rows = model.mixing()
     assert rows.shape == (len(model.teacher.encoder.anatomy.blocks), 2) and (rows == 0.5).all()
     assert torch.isfinite(model(smooth(2), MASK).loss)
+    with pytest.raises(TypeError, match="a ResNet attends to nothing"):
+        maskalign(encoder("maskalign"), teacher=encoder("spark"))
+    assert torch.isfinite(
+        maskalign(encoder("maskalign"), teacher=encoder("spark"), attentive=False, top=1)(smooth(2), MASK).loss
+    )
     with pytest.raises(TypeError, match="mixes all blocks, but those of this Hiera"):
         maskalign(encoder("itpn"))

@@ -119,3 +119,8 @@ def test_apart_the_losses_do_not_disturb_each_other_more_than_on_the_same_patche
             cosines.append(conflict(model(smooth(4)), model.encoder)["mimic"])
         found[shared] = sum(cosines) / len(cosines)
     assert found[False] >= found[True] - 0.05, found
+
+
+def test_where_all_is_hidden_nothing_mimics():
+    outcome = seeded(mrmae)(smooth(2), Mask.all(GRID))
+    assert outcome.terms["mimic"] == 0 and torch.isfinite(outcome.loss)

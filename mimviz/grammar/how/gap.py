@@ -17,6 +17,8 @@ def gapped(
 
     The pictures are enlarged to the size of all cells first (bicubic); a patch begins 0..gap − 1 pixels from its cell's corner.
     """
+    if tuple(images.shape[2:]) != (grid.height, grid.width):
+        raise ValueError(f"pictures have shape {tuple(images.shape)}, but (B, 3, {grid.height}, {grid.width}) is wanted")
     if gap < 1:
         return images
     cell, p = grid.patch + gap, grid.patch
