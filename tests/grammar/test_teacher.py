@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 
 import mimviz as mv
+from mimviz.core import Mask
 from mimviz.grammar import EMA, Frozen, MaskedModel, Teacher
 from mimviz.grammar.decoders import Linear
 from mimviz.grammar.how import MaskToken
 from mimviz.grammar.losses import SmoothL1, cosine, cross_entropy
-from mimviz.grammar.targets import Features
+from mimviz.grammar.targets import Features, Layers, Normed, Pixels
+from mimviz.grammar.targets.features import normed
 from mimviz.grammar.where import Highest
 
 IMAGES = torch.linspace(-2, 2, 2 * 3 * 32 * 32).sin().reshape(2, 3, 32, 32)
@@ -164,3 +166,42 @@ def test_losses_by_hand():
 def test_schedules_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="at least one step"):
         EMA(student(depth=1), **wrong)
+
+
+def test_class_tokens_come_along_from_the_same_pass():
+    teacher = Teacher(student())
+    blocks = teacher.layers(IMAGES, [1, 2], prefix=True)
+    whole, patches = Features(teacher, top=2, each="layer", whole="none").both(IMAGES)
+    rows = sum(F.layer_norm(each, each.shape[-1:]) for each in blocks) / 2
+    torch.testing.assert_close(whole, rows[:, 0])
+    torch.testing.assert_close(patches, rows[:, 1:])
+    assert torch.equal(patches, Features(teacher, top=2, each="layer", whole="none")(IMAGES))
+    without = Features(Teacher(student(class_token=False, global_pool="avg")))
+    assert without.both(IMAGES)[0] is None
+
+
+def test_layers_stand_side_by_side():
+    teacher = Teacher(student())
+    target = Layers(teacher, top=2, each="l2", whole="none")
+    whole, patches = target.both(IMAGES)
+    assert patches.shape == (2, 16, target.width) and target.width == 48 and whole.shape == (2, 48)
+    for n, block in enumerate(teacher.layers(IMAGES, [-2, -1])):
+        torch.testing.assert_close(patches[..., 24 * n : 24 * (n + 1)], F.normalize(block, dim=-1))
+    with pytest.raises(ValueError, match="at least one block"):
+        Layers(teacher, top=0)
+
+
+def test_norms_by_hand():
+    x = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
+    for norm, wanted in {
+        "none": x,
+        "layer": (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt(),
+        "patch": (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True) + 1e-6).sqrt(),
+        "l2": x / x.norm(dim=-1, keepdim=True),
+        "instance": (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + 1e-5).sqrt(),
+    }.items():
+        torch.testing.assert_close(normed(x, norm), wanted)
+    grid = student().grid
+    pixels, mask = Pixels(grid, normalize=False), Mask.none(grid)
+    assert torch.equal(Normed(pixels, "l2")(IMAGES, mask), F.normalize(pixels(IMAGES, mask), dim=-1))
+    torch.testing.assert_close(Normed(pixels, "patch")(IMAGES, mask), Pixels(grid)(IMAGES, mask))
