@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 import mimviz as mv
 from mimviz.core import Mask
+from mimviz.grammar.losses import mean_entropy
 from mimviz.grammar.sinkhorn import sinkhorn
 from mimviz.grammar.views import Views
 
@@ -156,3 +157,19 @@ def test_me_max_is_what_collapse_costs():
     one, each = torch.zeros(4, dtype=torch.long), torch.arange(4)
     assert loss(one, 0.0) == pytest.approx(loss(each, 0.0), abs=1e-9) == pytest.approx(0, abs=0.01)
     assert loss(one, 1.0) - loss(each, 1.0) == pytest.approx(math.log(4), abs=0.01)
+
+
+@pytest.mark.parametrize(("entropy", "equal"), [(0.0, False), (1.0, True)])
+def test_what_keeps_it_from_collapsing(entropy, equal):
+    """Eight kinds of pictures and eight prototypes: all choose one without me-max and Sinkhorn, all are chosen alike with both."""
+    g = torch.Generator().manual_seed(0)
+    kinds = torch.randn(8, 3, 4, 4, generator=g).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    images = kinds.repeat(8, 1, 1, 1) + 0.3 * torch.randn(64, 3, 32, 32, generator=g)
+    batches = [images[torch.randperm(64, generator=g)[:32]] for _ in range(20)]
+    torch.manual_seed(0)
+    options = {"prototypes": 8, "hidden": 64, "dim": 32, "focal": 0, "views": False, "momentum": 0.9, "steps": 10**6}
+    msn = mv.recipes.msn(encoder("msn"), entropy=entropy, equal=equal, **options)
+    list(mv.fit(msn, batches, steps=60, lr=3e-3, warmup=0))
+    mask = Mask.random(GRID, ratio=0.3, seed=0)
+    even = [float(mean_entropy(each)) / math.log(8) for each in msn.histograms(images, mask)]
+    assert min(even) > 0.8 if entropy else max(even) < 0.1
