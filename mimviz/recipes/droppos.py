@@ -32,7 +32,7 @@ class DropPos(Placing):
 
     @property
     def sigma(self) -> float:
-        return self.target.sigma * max(1 - int(self.updates) / self.steps, 0)
+        return self.target.sigma * max(1 - int(self.updates) / max(self.steps, 1), 0)
 
     def forward(self, images: Tensor, mask: Mask | None = None) -> Outcome:
         mask = self._mask(images, mask)
