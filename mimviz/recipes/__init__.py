@@ -6,6 +6,7 @@ from .attmask import attmask
 from .beit import beit
 from .beit_v2 import beit_v2
 from .cae import cae
+from .capi import capi
 from .ccvit import ccvit
 from .colormae import colormae
 from .context_encoder import context_encoder
@@ -18,6 +19,7 @@ from .dbot import dbot
 from .droppos import droppos
 from .dtm import dtm
 from .eva02 import eva02
+from .fg_mae import fg_mae
 from .fsfm import fsfm
 from .gmml import gmml
 from .hap import hap
@@ -51,9 +53,9 @@ from .umd import umd
 from .uta import uta
 
 __all__ = [
-    "a2mim", "adamae", "attmask", "beit", "beit_v2", "cae", "ccvit", "colormae", "context_encoder", "convmae",
-    "crate_mae", "croco", "crossmae", "data2vec", "dbot", "droppos", "dtm", "eva02", "fsfm", "gmml", "hap", "hpm",
-    "ibot", "ijepa", "itpn", "latent_mim", "localmim", "macrl", "mae", "mage", "maskalign", "maskdistill",
-    "maskfeat", "mff", "mixedae", "mp3", "mrmae", "msn", "mto", "pixmim", "rmae", "ropim", "selfie", "simmim",
-    "sit", "spark", "tips", "umd", "uta",
+    "a2mim", "adamae", "attmask", "beit", "beit_v2", "cae", "capi", "ccvit", "colormae", "context_encoder", "convmae",
+    "crate_mae", "croco", "crossmae", "data2vec", "dbot", "droppos", "dtm", "eva02", "fg_mae", "fsfm", "gmml", "hap",
+    "hpm", "ibot", "ijepa", "itpn", "latent_mim", "localmim", "macrl", "mae", "mage", "maskalign", "maskdistill",
+    "maskfeat", "mff", "mixedae", "mp3", "mrmae", "msn", "mto", "pixmim", "rmae", "ropim", "selfie", "simmim", "sit",
+    "spark", "tips", "umd", "uta",
 ]  # fmt: skip

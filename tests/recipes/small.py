@@ -14,6 +14,8 @@ SMALL: dict[str, dict] = {
     "tips": {"prototypes": 16, "hidden": 32, "crops": 2, "momentum": 1.0},  # one that moves keeps the loss up
     "beit_v2": {"count": 16, "steps": 8},
     "droppos": {"dim": 32, "depth": 1, "sigma": 0.0},  # a bell keeps a loss from falling to 0
+    "capi": {"clusters": 16, "dim": 32, "depth": 1, "balance": "batch", "momentum": 1.0},  # one that moves keeps the loss up
+    "fg_mae": {"dim": 32, "depth": 1},
     "mage": {"dim": 32, "depth": 1, "count": 16, "smoothing": 0.0},  # smoothing keeps a loss from falling to 0
     "umd": {"dim": 32, "depth": 1},
     "convmae": {"dim": 32, "depth": 1, "depths": (1, 1)},
@@ -61,6 +63,12 @@ EXCEPT: dict[str, dict[str, str]] = {
     },
     "mage": {
         "test_the_gradient_is_zero_at_what_it_predicts": "codes are whole numbers, which carry no gradient to any pixel",
+    },
+    "capi": {
+        "test_one_value_for_every_view": "it predicts clusters of a teacher's features, which are no picture",
+    },
+    "fg_mae": {
+        "test_one_value_for_every_view": "it predicts histograms and indices, which are no picture",
     },
     "droppos": {
         "test_one_value_for_every_view": "it predicts places, which are no picture",

@@ -12,7 +12,7 @@ from .small import GRID, made
 from .test_invariants import smooth
 
 
-def naive(images, grid, bins):
+def naive(images, grid, bins, weigh=lambda y, x: 1.0):
     """Loops over pixels, straight from section 3.2 and PySlowFast's order of bins."""
     cell = HOG(grid, bins).cell
     B, _, H, W = images.shape
@@ -34,7 +34,7 @@ def naive(images, grid, bins):
                         w * (at(b, c, y - 1, x + d) - at(b, c, y + 1, x + d)) for d, w in ((-1, 1), (0, 2), (1, 1))
                     )
                     o = math.floor(math.atan2(gx, gy) / math.pi * bins) % bins
-                    out[b, c, o, y // cell, x // cell] += math.hypot(gx, gy)
+                    out[b, c, o, y // cell, x // cell] += weigh(y, x) * math.hypot(gx, gy)
     out = out / out.norm(dim=2, keepdim=True).clamp_min(1e-12)
     k = grid.patch // cell
     return torch.stack(

@@ -5,6 +5,7 @@ from .channel_wise import ChannelWise
 from .coder import Coder
 from .cross import Cross
 from .cross_attention import CrossAttention
+from .directions import Directions
 from .latent import Latent
 from .light import Light
 from .linear import Linear
@@ -23,7 +24,7 @@ from .white_box import WhiteBox
 from .whole import Whole
 
 __all__ = [
-    "Alignment", "ChannelWise", "Coder", "Cross", "CrossAttention", "FromHidden", "Gather", "Latent", "Light", "Linear",
-    "Locals", "Neck", "Pointwise", "Predictor", "Prototypes", "Queries", "RegionDecoder", "Regressor", "Rescaled",
-    "Transformer", "Unplaced", "Visible", "WhiteBox", "Whole",
+    "Alignment", "ChannelWise", "Coder", "Cross", "CrossAttention", "Directions", "FromHidden", "Gather", "Latent",
+    "Light", "Linear", "Locals", "Neck", "Pointwise", "Predictor", "Prototypes", "Queries", "RegionDecoder",
+    "Regressor", "Rescaled", "Transformer", "Unplaced", "Visible", "WhiteBox", "Whole",
 ]  # fmt: skip

@@ -6,13 +6,16 @@ and columns; `like` are rows that set the colours of both where these are fitted
 
 from .assignments import Assignments
 from .choices import Choices
+from .clusters import Clusters
 from .codes import Codes
 from .features import Features
 from .hog import HOG
+from .joined import Joined
 from .latents import Latents
 from .layers import Layers
 from .low_pass import LowPass
 from .morphed import Morphed
+from .ndi import NDI
 from .normed import Normed
 from .pixels import Pixels
 from .positions import Positions
@@ -23,6 +26,6 @@ from .tiles import Tiles
 from .vqkd import VQKD
 
 __all__ = [
-    "Assignments", "Choices", "Codes", "Features", "HOG", "Latents", "Layers", "LowPass", "Morphed", "Normed",
-    "Pixels", "Positions", "Projected", "RegionMaps", "Scales", "Tiles", "VQKD",
+    "Assignments", "Choices", "Clusters", "Codes", "Features", "HOG", "Joined", "Latents", "Layers", "LowPass",
+    "Morphed", "NDI", "Normed", "Pixels", "Positions", "Projected", "RegionMaps", "Scales", "Tiles", "VQKD",
 ]  # fmt: skip

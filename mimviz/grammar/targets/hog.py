@@ -21,12 +21,14 @@ class HOG:
 
     Sobel gradients with reflected borders; direction modulo 180° in `bins`; strengths summed in each cell of `cell` pixels (8, or
     the whole patch where 8 does not divide it) and divided by their L2 norm over the bins. Read beside PySlowFast's HOGLayerC.
-    cells: along the side of a patch, where another number is wanted.
+    cells: along the side of a patch, where another number is wanted. window: edges in the middle of a patch count more, by a
+    Gaussian of half a patch, as in mmpretrain's HOGGenerator.
     """
 
     grid: Grid
     bins: int = 9
     cells: int | None = None
+    window: bool = False
 
     def __post_init__(self):
         if self.cells is not None and (self.cells < 1 or self.grid.patch % self.cells):
@@ -51,6 +53,8 @@ class HOG:
         angle = torch.atan2(gx, gy) / math.pi * self.bins
         into = (angle.floor().long() % self.bins)[:, :, None]
         strength = torch.stack([gx, gy]).norm(dim=0)[:, :, None]
+        if self.window:
+            strength = strength * self._bell().to(strength)
         pixels = strength.new_zeros(*gx.shape[:2], self.bins, *gx.shape[2:]).scatter_(2, into, strength)
         cells = F.avg_pool2d(pixels.flatten(1, 2), self.cell) * self.cell**2
         cells = F.normalize(cells.unflatten(1, (3, self.bins)), dim=2).flatten(1, 2)  # (B, 3 · bins, rows, cols)
@@ -63,6 +67,12 @@ class HOG:
         cells = Grid(self.grid.rows, self.grid.cols, k).unpatchify(rows.float()).unflatten(1, (3, self.bins))
         drawn = torch.einsum("bcorq,oyx->bcrqyx", cells.clamp(0, 1), self._strokes().to(cells))
         return drawn.permute(0, 2, 4, 3, 5, 1).flatten(1, 2).flatten(2, 3).clamp(0, 1)
+
+    def _bell(self) -> Float[Tensor, "H W"]:
+        """A Gaussian over each patch, of standard deviation patch / 2."""
+        off = (torch.arange(self.grid.patch) - (self.grid.patch - 1) / 2) / (self.grid.patch / 2)
+        bell = (-0.5 * (off[:, None] ** 2 + off**2)).exp()
+        return bell.repeat(self.grid.shape)
 
     def _strokes(self) -> Float[Tensor, "O S S"]:
         """A line through the middle for each bin; its gradient (gx, gy) has atan2(gx, gy) = θ, so the edge runs along −θ."""

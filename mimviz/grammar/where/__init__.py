@@ -11,6 +11,7 @@ from .grid_wise import GridWise
 from .groups import Groups
 from .hardest import Hardest, PredictedLoss
 from .highest import Highest
+from .inverse_block import InverseBlock
 from .inverted import Inverted
 from .multi_block import MultiBlock
 from .noise import Noise
@@ -43,7 +44,8 @@ GUIDED = {
 a lens, `Painted` a word of a mask; `Hardest` and `Sampled` come with the model that learns them (`recipes.hpm(…).where`)."""
 
 __all__ = [
-    "GUIDED", "STRATEGIES", "Attended", "Attention", "Attentive", "Blocks", "Coloured", "Further", "GridWise", "Groups",
-    "Hardest", "Highest", "Inverted", "MultiBlock", "Noise", "Painted", "Partition", "Parts", "Pointed", "PredictedLoss",
-    "Regions", "Sampled", "Some", "Sometimes", "Spectrum", "Superpixels", "Units", "Varying", "average_distance", "spectrum",
+    "GUIDED", "STRATEGIES", "Attended", "Attention", "Attentive", "Blocks", "Coloured", "Further", "GridWise",
+    "Groups", "Hardest", "Highest", "InverseBlock", "Inverted", "MultiBlock", "Noise", "Painted", "Partition",
+    "Parts", "Pointed", "PredictedLoss", "Regions", "Sampled", "Some", "Sometimes", "Spectrum", "Superpixels",
+    "Units", "Varying", "average_distance", "spectrum",
 ]  # fmt: skip
