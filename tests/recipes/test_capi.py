@@ -9,7 +9,7 @@ from torch.nn import functional as F
 import mimviz as mv
 from mimviz.core import Grid, Mask
 from mimviz.data import crops
-from mimviz.grammar.targets.clusters import balanced
+from mimviz.grammar.sinkhorn import balanced
 from mimviz.grammar.where import InverseBlock
 
 from .small import GRID, encoder, made
@@ -40,11 +40,11 @@ def scaled(logs, rounds):
 
 def test_scaling_makes_rows_of_one_and_equal_columns():
     logs = torch.randn(12, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    torch.testing.assert_close(balanced(logs, 3).float(), scaled(logs, 3))
-    found = balanced(logs, 60)
+    torch.testing.assert_close(balanced(logs).float(), scaled(logs, 3))
+    found = balanced(logs, rounds=60)
     torch.testing.assert_close(found.sum(1), torch.ones(12, dtype=torch.float64))
     torch.testing.assert_close(found.sum(0), torch.full((5,), 12 / 5, dtype=torch.float64), atol=1e-3, rtol=0)
-    extreme = balanced(logs * 300, 3)
+    extreme = balanced(logs * 300)
     assert torch.isfinite(extreme).all() and extreme.sum(1).allclose(torch.ones(12, dtype=torch.float64))
 
 

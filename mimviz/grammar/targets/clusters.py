@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...core import Mask
 from ..losses import cross_entropy
+from ..sinkhorn import balanced
 from ..teacher import EMA
 from .features import colours
 
@@ -63,17 +64,9 @@ class Clusters(nn.Module):
         if self.balance == "none" or not self.training:
             return logs.softmax(-1)
         if self.balance == "position":
-            return balanced(logs.transpose(0, 1), self.rounds).transpose(0, 1)
-        return balanced(logs.flatten(0, 1), self.rounds).unflatten(0, scores.shape[:2])
+            return balanced(logs.transpose(0, 1), rounds=self.rounds).transpose(0, 1)
+        return balanced(logs.flatten(0, 1), rounds=self.rounds).unflatten(0, scores.shape[:2])
 
     def draw(self, rows: Float[Tensor, "B N K"], *, like: Tensor | None = None) -> Float[Tensor, "B R C 3"]:
         """Clusters of like direction in like colours, three principal components of the layer's weights."""
         return colours(self.layer.weight[None])[0][rows.argmax(-1)].unflatten(1, self._teacher[0].grid.shape)
-
-
-def balanced(logs: Float[Tensor, "*B M K"], rounds: int) -> Float[Tensor, "*B M K"]:
-    """Logarithms → chances: columns, then rows, scaled to equal sums, so many times; the rows sum to 1 in the end."""
-    for _ in range(rounds):
-        logs = logs - logs.logsumexp(-2, keepdim=True)
-        logs = logs - logs.logsumexp(-1, keepdim=True)
-    return logs.exp()
