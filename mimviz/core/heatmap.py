@@ -48,8 +48,8 @@ class Heatmap:
 
         return describe(self).text
 
-    def plot(self, picture=None):
-        """A matplotlib figure with the real range on its colour bar."""
+    def plot(self, picture=None, *, scene=None):
+        """A matplotlib figure with the real range on its colour bar; with the scene of the map, `mimviz rerun` makes it again."""
         from ..plot import show_heatmap
 
-        return show_heatmap(self, picture)
+        return show_heatmap(self, picture, scene=scene)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .grid import Grid
 from .heatmap import Heatmap
+from .made import Made
 from .mask import Mask
 from .picture import Picture
 
@@ -21,7 +22,8 @@ from .picture import Picture
 class View:
     """How a guess becomes a picture: `pixels(guess)`, (B, N, D) → (B, N, patch² · 3), is on the scale of `images`.
 
-    `images` (B, 3, H, W) are the pictures as the model got them, normalized with `mean` and `std` (three numbers each).
+    `images` (B, 3, H, W) are the pictures as the model got them, normalized with `mean` and `std` (three numbers each). `made`: by
+    whom, for figures that say it.
     """
 
     images: Tensor
@@ -31,6 +33,7 @@ class View:
     pixels: Callable[[Tensor], Tensor]
     note: str = ""
     leaks: bool = False
+    made: Made | None = None
 
 
 @dataclass(frozen=True, eq=False)

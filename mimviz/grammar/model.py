@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..core import Grid, Mask, Outcome, Picture
+from ..core.made import Made
 from ..core.outcome import View
 from ..vit import Encoder, evaluating
 from .targets.pixels import Statistics
@@ -84,14 +85,21 @@ class MaskedModel(nn.Module):
         """
         if statistics not in ("visible", "true"):
             raise ValueError(f"statistics is {statistics!r}, but 'visible' or 'true' is wanted")
+        drawn = seed if mask is None else None
         mask = Mask.random(self.grid, ratio=ratio, seed=seed) if mask is None else mask
         mask = self._some_hidden(mask if isinstance(mask, Mask) else Mask.from_array(mask)).to(self.device)
-        images = self.prepare(picture)
+        return self.answer(self.prepare(picture), mask, statistics=statistics, seed=drawn)
+
+    def answer(
+        self, images: Float[Tensor, "1 3 H W"], mask: Mask, *, statistics: Statistics = "visible", seed: int | None = None
+    ) -> Outcome:
+        """`reconstruct` for a picture that is prepared; `seed`: what drew the mask, for figures that say it."""
         with evaluating(self), torch.no_grad():
             outcome = self(images, mask)
         _check_finite(outcome.guess, self.name)
         view = self._view(images, mask, statistics)
-        return replace(outcome, view=view)
+        made = Made.by(self, statistics=statistics, seed=seed)
+        return replace(outcome, view=view and replace(view, made=made))
 
     def prepare(self, picture) -> Float[Tensor, "1 3 H W"]:
         """A picture as this model wants it: (1, 3, height, width), normalized, on its device."""

@@ -12,6 +12,7 @@ COMMANDS = {
     "lab": "open JupyterLab on the lessons, in a folder of your own",
     "doctor": "say what works on this machine, what does not, and why",
     "reconstruct": "hide patches of a photo and draw what the model makes of it",
+    "rerun": "make a saved figure again and say whether it is identical",
     "train": "train a masked model on your own pictures",
     "export": "write a notebook as one page in which every widget stays alive",
     "tune": "make a classifier of a masked model, with labelled pictures",

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..core import Grid, Picture
+from .receipt import Told
 
 COLUMNS = 6
 
@@ -30,7 +31,7 @@ def show_heads(
     lines = {name: math.ceil(len(heads) / COLUMNS) for name, heads in maps.items()}
     aspect = picture.height / picture.width
     size = (2.1 * COLUMNS, sum(lines.values()) * (2.0 * aspect + 0.45) + 0.5)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Told(figsize=size, layout="constrained")
     axes = figure.subplots(sum(lines.values()), COLUMNS, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()

@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 
 from ..core import Heatmap, Outcome, Picture
 from ..data import image
+from .receipt import Told, of_heatmap, of_outcome
 
 CAPTION = {"fontsize": 10, "loc": "left"}
 
@@ -29,7 +30,8 @@ def show_outcome(outcome: Outcome, *, everywhere: bool = False) -> Figure:
         "pasted": outcome.pasted,
     }
     height, width = outcome.original.height, outcome.original.width
-    figure, axes = plt.subplots(1, 5, figsize=(15.5, 3.1 * height / width + 0.55), layout="constrained")
+    size = (15.5, 3.1 * height / width + 0.55)
+    figure, axes = plt.subplots(1, 5, figsize=size, layout="constrained", FigureClass=Told)
     for axis, (name, picture) in zip(axes, panels.items(), strict=False):
         _picture(axis, picture)
         axis.set_title(name, **CAPTION)
@@ -39,24 +41,27 @@ def show_outcome(outcome: Outcome, *, everywhere: bool = False) -> Figure:
     _heatmap(figure, axes[4], outcome.error, (height, width), "RMSE, RGB 0..1")
     axes[4].set_title("error per patch", **CAPTION)
     figure.suptitle(_headline(outcome), fontsize=10, x=0.01, ha="left", color="#b00020" if outcome.leaks else None)
+    figure.receipt = of_outcome(outcome, everywhere=everywhere)  # type: ignore[attr-defined]
     plt.close(figure)  # or a notebook would show it twice
     return figure
 
 
-def show_heatmap(heat: Heatmap, picture: Any = None) -> Figure:
+def show_heatmap(heat: Heatmap, picture: Any = None, *, scene: Any = None) -> Figure:
     """The map in its real range, over the picture where one is given: viridis, or a symmetric diverging map when signed.
 
-    picture: whatever `mimviz.image` opens; it is cut at its centre to the proportions of the map, as a model saw it.
+    picture: whatever `mimviz.image` opens; it is cut at its centre to the proportions of the map, as a model saw it. scene:
+    what the map was made of, so that a saved figure names model, picture and class, and `mimviz rerun` makes it again.
     """
     if len(heat.values) != 1:
         raise ValueError(f"this heatmap is of {len(heat.values)} pictures: take one, e.g. heat[0].plot()")
     picture = None if picture is None else _under(heat, picture if isinstance(picture, Picture) else image(picture))
     size = (picture.height, picture.width) if picture else (heat.values.shape[1], heat.values.shape[2])
-    figure, axis = plt.subplots(figsize=(4.6, 4.6 * size[0] / size[1]), layout="constrained")
+    figure, axis = plt.subplots(figsize=(4.6, 4.6 * size[0] / size[1]), layout="constrained", FigureClass=Told)
     if picture is not None:
         _picture(axis, picture)
     _heatmap(figure, axis, heat, size, "", cmap="viridis", alpha=0.6 if picture else 1.0)
     axis.set_title(str(heat.by), fontsize=9, loc="left", wrap=True)
+    figure.receipt = of_heatmap(heat, picture, scene)  # type: ignore[attr-defined]
     plt.close(figure)
     return figure
 

@@ -3,5 +3,6 @@
 from .baked import Baked, Group
 from .notebook import export
 from .page import widget_page
+from .rerun import Verdict, receipt_of, rerun
 
-__all__ = ["Baked", "Group", "export", "widget_page"]
+__all__ = ["Baked", "Group", "Verdict", "export", "receipt_of", "rerun", "widget_page"]

@@ -14,6 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from ..core import Outcome
+from ..plot.receipt import KEY, Receipt, of_outcome, versions
+from ..vit.fingerprint import fingerprint
 from ..widgets import LiveWidget
 from .answers import bake
 
@@ -23,7 +28,9 @@ STATIC = Path(__file__).parent / "static"
 def widget_page(widget: LiveWidget, path: str | Path | None = None, *, model: bool = False) -> str:
     """The widget as a page of its own; written to `path` where one is given. See `LiveWidget.to_html`."""
     title = str(getattr(widget, "title", "") or type(widget).__name__)
-    page = assemble(title, place("w0"), {"w0": carried(widget, model=model)})
+    told = carried(widget, model=model)
+    head = f'<meta name="{KEY}" content="{html.escape(json.dumps(_receipt(widget)))}">'
+    page = assemble(title, place("w0"), {"w0": told}, head=head)
     if path is not None:
         Path(path).write_text(page, encoding="utf-8")
     return page
@@ -33,6 +40,22 @@ def carried(widget: LiveWidget, *, model: bool = False) -> dict[str, Any]:
     """All that a page needs of a widget: its bundle, and what was baked. Every page takes it from here, in whichever process."""
     bundle, code = type(widget)._bundle or type(widget).__name__, (str(widget._esm), str(getattr(widget, "_css", "")))
     return {"bundle": bundle, "esm": code[0], "css": code[1], **bake(widget, model=model).told()}
+
+
+def _receipt(widget: Any) -> Receipt:
+    """Of a painter, its reconstruction; of others, which model and versions made the page."""
+    outcome = getattr(widget, "outcome", None)
+    if isinstance(outcome, Outcome) and outcome.view is not None:
+        return of_outcome(outcome)
+    holders = (
+        *getattr(widget, "_sides", ()),
+        getattr(widget, "_lab", None),
+        getattr(widget, "board", None),
+        *getattr(widget, "runs", ()),
+    )
+    models = [*getattr(widget, "_models", ()), *(getattr(each, "model", None) for each in holders)]
+    hashes = [fingerprint(each) for each in models if isinstance(each, torch.nn.Module)]
+    return {"kind": f"page of a {type(widget).__name__}", "models": hashes, "versions": versions()}
 
 
 def place(name: str) -> str:

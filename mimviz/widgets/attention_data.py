@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..plot import show_heads
+from ..plot.receipt import versions
+from ..vit.fingerprint import fingerprint
 from .attention_question import Look
 from .attention_side import Side
 from .attention_stack import patch_of, said
@@ -29,13 +31,20 @@ def numbers(look: Look) -> dict[str, Any]:
 def drawn(look: Look) -> Figure:
     """The heads of a look as a matplotlib figure."""
     edited = " · edited" if look.edits.heads or look.edits.tokens else ""
-    return show_heads(
+    figure: Any = show_heads(
         look.sides[0].picture,
         {side.name: side.stack(look.part, look.edits).maps(look.layer, look.query) for side in _there(look)},
         query=patch_of(look.query),
         grid=look.sides[0].names,
         title=_title(look) + edited,
     )
+    mask = look.sides[0].mask
+    figure.receipt = {
+        "kind": "figure of attention", "models": [fingerprint(side.model) for side in _there(look)], "part": look.part,
+        "layer": look.layer, "query": look.query, "heads": [list(head) for head in look.edits.heads],
+        "tokens": list(look.edits.tokens), "mask": None if mask is None else mask.to_rle(), "versions": versions(),
+    }  # fmt: skip
+    return figure
 
 
 def as_file(look: Look, kind: str) -> bytes:

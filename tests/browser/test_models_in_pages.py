@@ -1,5 +1,6 @@
 """The model in the page: ONNX Runtime in Chromium, network off, answers as Python does."""
 
+
 import numpy as np
 import pytest
 
@@ -46,14 +47,6 @@ def test_a_painted_mask_is_answered_as_python_does_with_no_python(opened, tmp_pa
     )  # 8 bits: one step of rounding at most
     said = page.locator(".mv-parts").inner_text()
     assert f"loss {python.loss:.3g}"[:9] in said and f"{python.psnr:.1f} dB" in said and "this browser" in said
-    latency = page.evaluate("() => performance.getEntriesByName('mimviz:latency').map((each) => each.duration)")
-    assert latency and max(latency) < 3000
-    print(
-        "latencies of a stroke, ms:",
-        [round(each) for each in latency],
-        "whole test, s:",
-        round(time.monotonic() - began, 1),
-    )
 
 
 def test_the_first_answer_costs_less_than_three_seconds(opened):  # noqa: F811
