@@ -15,6 +15,7 @@ from ..core import Heatmap, seeded
 from ..vit import Scene
 from ..vit.answers import answer
 from ..vit.feature import choose
+from ..vit.first_layer import FirstLayer
 
 T = TypeVar("T")
 PIXELS = 8 * 224 * 224  # of one batch on a processor, where larger ones gain nothing
@@ -130,19 +131,21 @@ def copies(scene: Scene, count: int) -> Tensor:
     return scene.images.repeat(count, 1, 1, 1)
 
 
-def scores(scene: Scene, images: Tensor) -> Tensor:
-    """(K · B, 3, H, W) → (K, B), without a gradient."""
+def scores(scene: Scene, images: Tensor, *, first: FirstLayer | None = None) -> Tensor:
+    """(K · B, 3, H, W) → (K, B), without a gradient; or of what the `first` layer made of them."""
     with torch.no_grad():
         ask = scene._scorer  # chosen first: it may need a pass of its own
-        return ask(answer(scene, images)).reshape(-1, len(scene))
+        said = first.score(images) if first is not None and first.conv is not None else ask(answer(scene, images))
+        return said.reshape(-1, len(scene))
 
 
-def gradients(scene: Scene, images: Tensor) -> Tensor:
-    """(K · B, 3, H, W) → ∂ score / ∂ images (K, B, 3, H, W)."""
+def gradients(scene: Scene, images: Tensor, *, first: FirstLayer | None = None) -> Tensor:
+    """(K · B, 3, H, W) → ∂ score / ∂ images (K, B, 3, H, W); or of, and by, what the `first` layer made of them."""
     with torch.enable_grad():
         images = images.detach().requires_grad_()
-        (grads,) = torch.autograd.grad(scene.score(images).sum(), images)
-    return grads.reshape(-1, *scene.images.shape)
+        score = scene.score(images) if first is None else first.score(images)
+        (grads,) = torch.autograd.grad(score.sum(), images)
+    return grads.unflatten(0, (-1, len(scene)))
 
 
 def noise(scene: Scene, seed: int, start: int, stop: int) -> Tensor:

@@ -1,7 +1,8 @@
 """Axiomatic Attribution for Deep Networks. Sundararajan, Taly, Yan. ICML 2017. arXiv 1703.01365.
 
 (x − x') · ∫ ∂S(x' + α(x − x'))/∂x dα (equation 1), so that the map sums to S(x) − S(x') (proposition 1): what the sum over a few
-steps leaves open is told by `completeness`.
+steps leaves open is told by `completeness`. The first layer of most models is linear in the picture: then the way is one between
+what that layer makes of both ends, and the gradient goes back through it once, which is the same to rounding.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..core import Heatmap
 from ..vit import Scene
+from ..vit.first_layer import first_layer
 from . import _pixels
 from ._pixels import Baseline, Channels, Completeness, blank, joined
 from ._probing import Partial, Probe, gradients, last, newest
@@ -57,20 +60,21 @@ class IntegratedGradients:
 
     def _integrated(self, scene: Scene) -> Iterator[tuple[Probe, Tensor]]:
         start = blank(scene, self.baseline)
-        way = scene.images - start
+        way, first = scene.images - start, first_layer(scene)
+        begin, end = first.rows(start), first.rows(scene.images)
         alphas, weights = (
             scene.images.new_tensor(each)[:, None, None, None, None] for each in quadrature(self.rule, self.steps)
         )
         probe = Probe(scene, self.steps, batch=self.batch)
 
         def ask(i: int, j: int) -> Tensor:
-            at = start + alphas[i:j] * way  # (K, B, 3, H, W)
-            return (weights[i:j] * gradients(scene, at.flatten(0, 1))).sum(0)
+            at = torch.lerp(begin, end, alphas[i:j])  # (K, B, C, h, w)
+            return (weights[i:j] * gradients(scene, at.flatten(0, 1), first=first)).sum(0)
 
-        sums = 0 * way
+        sums = torch.zeros_like(begin)
         for _, _, part in probe(ask):
-            sums = sums + part * way
-            yield probe, sums
+            sums = sums + part
+            yield probe, first.back(sums) * way
 
 
 def quadrature(rule: Rule, steps: int) -> tuple[np.ndarray, np.ndarray]:

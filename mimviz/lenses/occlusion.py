@@ -2,7 +2,8 @@
 
 Occlusion (section 4.2): a window is covered wherever it fits, and the fall of the score is shared by the pixels under it; where
 windows overlap, the mean. `remove="drop"` leaves the covered patches out of a ViT's sequence instead of painting them: the same
-as attention that is −∞ at them, and fewer tokens to compute.
+as attention that is −∞ at them, and fewer tokens to compute. A window that is painted over is, where the model embeds patch by
+patch, embedded once, and takes the place of what was embedded there, which is the same.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor
 from ..core import Heatmap
 from ..vit import Scene
 from ..vit.dropping import Dropping, Remove
+from ..vit.first_layer import first_layer
 from ._pixels import Baseline, blank
 from ._probing import Partial, Probe, last, scores
 
@@ -57,21 +59,29 @@ class Occlusion:
         whole = scores(scene, images)[0]  # (B,)
         probe = Probe(scene, len(windows), batch=self.batch)
         hide = Dropping(scene) if self.remove == "drop" else None
-        filled, rows = blank(scene, self.baseline), torch.arange(images.shape[-2], device=images.device)
-        cols = torch.arange(images.shape[-1], device=images.device)
-        patch = scene.grid.patch
+        first = first_layer(scene, patchwise=True)
+        filled, images = first.rows(blank(scene, self.baseline)), first.rows(images)  # (B, C, h, w)
+        y, x = _patches(scene, *images.shape[-2:])
 
         def ask(i: int, j: int) -> Tensor:
             if hide is not None:
                 return whole - hide.scores(windows[i:j])
-            over = windows[i:j, rows // patch][:, :, cols // patch]  # (K, H, W)
-            return whole - scores(scene, torch.where(over[:, None, None], filled, images).flatten(0, 1))  # (K, B)
+            over = windows[i:j, y][:, :, x]  # (K, h, w)
+            covered = torch.where(over[:, None, None], filled, images).flatten(0, 1)
+            return whole - scores(scene, covered, first=first)  # (K, B)
 
-        sums = images.new_zeros(len(scene), *scene.grid.shape)
+        sums = scene.images.new_zeros(len(scene), *scene.grid.shape)
         for i, j, falls in probe(ask):
             sums = sums + torch.einsum("kb,kyx->byx", falls.to(sums), windows[i:j].to(sums))
             count = windows[:j].sum(0).clamp_min(1)
             yield probe.partial((sums / count).float(), self, signed=True)
+
+
+def _patches(scene: Scene, h: int, w: int) -> tuple[Tensor, Tensor]:
+    """(h,), (w,): the row and column of the grid that rows and columns of pixels, or of the first layer, lie in."""
+    height, width = scene.images.shape[-2:]
+    y, x = (torch.arange(size, device=scene.images.device) for size in (h, w))
+    return y * (height // h) // scene.grid.patch, x * (width // w) // scene.grid.patch
 
 
 def _starts(size: int, window: int, stride: int, *, device: torch.device) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from threading import get_ident
 from typing import Any
 
 from timm.layers.attention import Attention
@@ -16,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .encoders.passes import mixed
-
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+from .standing_in import replaced, standing_in, watched
 
 
 @contextmanager
@@ -31,18 +29,13 @@ def only_read(model: Any) -> Iterator[None]:
     if block is None:
         yield
         return
-    owner = get_ident()
 
     def forward(x: Tensor, **keywords: Any) -> Tensor:
-        if keywords or get_ident() != owner or _watched(model):
-            return Block.forward(block, x, **keywords)
-        return _read(block, x, model.num_prefix_tokens)
+        whole = keywords or any(map(watched, (*block.modules(), model.blocks, model.norm)))
+        return Block.forward(block, x, **keywords) if whole else _read(block, x, model.num_prefix_tokens)
 
-    block.forward = forward
-    try:
+    with standing_in(block, forward):
         yield
-    finally:
-        vars(block).pop("forward", None)
 
 
 def _last(model: Any) -> Any:
@@ -55,16 +48,9 @@ def _last(model: Any) -> Any:
     attn, mlp, plain = block.attn, block.mlp, all(isinstance(each, nn.LayerNorm) for each in (block.norm1, block.norm2))
     if type(attn) is not Attention or type(mlp) is not Mlp or type(attn.qkv) is not nn.Linear or not plain:
         return None
-    replaced = any("forward" in vars(each) for each in block.modules())
-    return (
-        block if attn.fused_attn and isinstance(attn.norm, nn.Identity) and attn.gate is None and not replaced else None
-    )
-
-
-def _watched(model: Any) -> bool:
-    """Whether a hook would see that tokens are missing."""
-    last = (*model.blocks[-1].modules(), model.blocks, model.norm)
-    return any(getattr(each, kind) for each in last for kind in HOOKS)
+    if not attn.fused_attn or not isinstance(attn.norm, nn.Identity) or attn.gate is not None:
+        return None
+    return None if any(map(replaced, block.modules())) else block
 
 
 def _read(block: Any, x: Tensor, prefix: int) -> Tensor:
