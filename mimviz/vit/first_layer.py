@@ -65,8 +65,9 @@ def first_layer(scene: Scene, *, patchwise: bool = False) -> FirstLayer:
     conv = model.get_submodule(model.pretrained_cfg["first_conv"]) if type(model) in KINDS else None
     if type(conv) is not nn.Conv2d or conv.padding_mode != "zeros" or isinstance(conv.padding, str):
         return FirstLayer(scene, None)
+    own = "score" in vars(scene)  # somebody's function of the pictures
     padded = getattr(getattr(model, "patch_embed", None), "dynamic_img_pad", False)
-    if padded or replaced(conv) or watched(conv):
+    if own or padded or replaced(conv) or watched(conv):
         return FirstLayer(scene, None)
     step, size = conv.kernel_size, scene.images.shape[-2:]
     cut = conv.stride != step or any(conv.padding) or any(s % k for s, k in zip(size, step, strict=True))

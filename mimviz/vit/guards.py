@@ -1,4 +1,4 @@
-"""Why a map says nothing: zero, flat or broken values, with their cause and the layer to ask instead."""
+"""Why a map says nothing: zero, flat, broken or saturated values, with their cause and what to ask instead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def explain_flat(scene: Scene, values: Tensor, layer: int | None = None) -> str:
 
     Found are NaN and infinite values, a map that is zero everywhere, and one that is the same everywhere. Where the score's
     gradient by the patches of that block is zero, as behind the last attention of a ViT that reads its class token alone, the
-    sentence names the last block whose patches still reach the score.
+    sentence names the last block whose patches still reach the score. A map may also be that of a saturated score, which a
+    function of the logits, such as a probability close to 1, can be.
     """
     values = values.detach().float()
     broken = ~torch.isfinite(values)
@@ -21,8 +22,8 @@ def explain_flat(scene: Scene, values: Tensor, layer: int | None = None) -> str:
         return _broken(scene, int(broken.sum()), values.numel())
     low, high = float(values.min()), float(values.max())
     if high - low > 1e-6 * max(abs(low), abs(high)):
-        return ""
-    if layer is not None and (why := _no_gradient(scene, layer)):
+        return _saturated(scene)
+    if why := _unreached(scene) if layer is None else _no_gradient(scene, layer):
         return why
     if low == high == 0:
         return "the map is 0 everywhere: the method found nothing of what it looks for, or all of it was negative and cut away"
@@ -51,7 +52,7 @@ def _no_gradient(scene: Scene, layer: int) -> str:
     if reach[asked]:
         return ""
     if not any(reach):
-        return f"the score does not depend on the picture at all: {_saturated(scene)}"
+        return f"the score does not depend on the picture at all: {_cause(scene)}"
     better = max(block for block, found in enumerate(reach) if found)
     pooled = scene.anatomy.class_tokens and scene.anatomy.pool == "token"
     why = "the head reads the class token alone, and no attention follows" if pooled else "the head does not read them"
@@ -61,12 +62,40 @@ def _no_gradient(scene: Scene, layer: int) -> str:
     )
 
 
-def _saturated(scene: Scene) -> str:
+def _unreached(scene: Scene) -> str:
+    """The sentence for a score whose gradient by the pictures is exactly 0; "" for any other."""
+    try:
+        reached = bool(scene.image_grad.any())
+    except ValueError:  # nothing is asked about
+        return ""
+    return "" if reached else f"the score does not depend on the picture at all: {_cause(scene)}"
+
+
+def _cause(scene: Scene) -> str:
     head = [
         name for name, weight in scene.model.named_parameters() if name.startswith(("head", "fc")) and not weight.any()
     ]
+    if head:
+        return f"the weights {', '.join(head)} are all 0, so the head was never trained"
+    return _saturated(scene) or "every gradient is exactly 0"
+
+
+def _saturated(scene: Scene) -> str:
+    """The sentence for a function of the logits that all their differences together move by less than a thousandth."""
+    logits = scene.trace.logits
+    if not callable(scene.target) or not isinstance(logits, Tensor) or logits.ndim != 2:
+        return ""
+    with torch.enable_grad():
+        logits = logits.detach().float().requires_grad_()
+        score = scene.target(logits)
+        (slope,) = torch.autograd.grad(score.sum(), logits, allow_unused=True)
+    if slope is None:
+        return ""
+    moved = slope.abs().amax(1) * (logits.amax(1) - logits.amin(1))
+    if not bool((moved < 1e-3 * score.detach().abs()).all()):
+        return ""
+    now, by_one = float(score.detach().flatten()[0]), float(slope.abs().max())
     return (
-        f"the weights {', '.join(head)} are all 0, so the head was never trained"
-        if head
-        else "every gradient is exactly 0"
+        f"the target is saturated: it is {now:.7g} and moves by {by_one:.1g} for a logit that moves by 1, as a probability close "
+        "to 1 does, so rounding may be all there is to see. Ask for the class, whose score is its logit"
     )

@@ -266,3 +266,25 @@ def test_an_untrained_head_and_a_broken_model_are_named():
     torch.nn.init.constant_(model.head.weight, float("nan"))
     broken = Scene(model, pictures(model), target=3)
     assert "the model's own output is already broken" in explain_flat(broken, torch.full((2, 4, 6), float("nan")))
+
+
+def test_a_score_that_cannot_move_is_explained_for_maps_of_any_kind():
+    untrained = tiny("ViT")
+    torch.nn.init.zeros_(untrained.head.weight)
+    why = explain_flat(Scene(untrained, pictures(untrained), target=3), torch.zeros(2, 4, 4))
+    assert "does not depend on the picture" in why and "head.weight" in why
+    sure = tiny("ViT")
+    with torch.no_grad():
+        sure.head.bias[3] = 18.0
+    for target, saturated in ((3, False), (lambda logits: logits.softmax(-1)[:, 3], True)):
+        scene = Scene(sure, pictures(sure), target=target)
+        why = explain_flat(scene, scene.image_grad.sum(1))
+        assert ("the target is saturated" in why and "Ask for the class" in why) == saturated
+        assert bool(why) == saturated
+    with torch.no_grad():
+        sure.head.bias[3] = 200.0
+    scene = Scene(sure, pictures(sure), target=lambda logits: logits.softmax(-1)[:, 3])
+    why = explain_flat(scene, scene.image_grad.sum(1))
+    assert "does not depend on the picture at all: the target is saturated: it is 1 and moves by 0" in why
+    unsure = Scene(tiny("ViT"), pictures(sure), target=lambda logits: logits.softmax(-1)[:, 3])
+    assert explain_flat(unsure, unsure.image_grad.sum(1)) == ""
