@@ -25,7 +25,7 @@ TEACHERS = ("EMA", "Frozen")
 FOLDERS = {"where": "where", "how": "how", "decoder": "decoders", "target": "targets", "loss": "losses"}
 NAMES = {
     "grid": "encoder.grid", "prefix": "encoder.prefix", "encoder": "encoder", "student": "encoder", "width": "encoder.width",
-    "out": "target.width", "vit": "encoder.vit", "teacher": "teacher",
+    "out": "target.width", "vit": "encoder.vit", "teacher": "teacher", "mean": "encoder.mean", "std": "encoder.std",
 }  # fmt: skip
 
 

@@ -116,3 +116,14 @@ def test_an_encoder_without_a_class_token():
     )
     with pytest.raises(TypeError, match="no class token"):
         mv.recipes.tips(encoder)
+
+
+def test_ids_say_which_prototype_and_leave_the_centres_alone(model):
+    model.target.train()
+    model(images(), Mask.random(GRID, ratio=0.6, seed=1, batch=2))
+    before = model.target._means
+    ids = model.target.ids(images().flip(0))
+    assert torch.equal(ids, model.target.both(images().flip(0))[1].argmax(-1)) and model.target.count == 16
+    model.target._means = before
+    model.target.ids(images())
+    assert model.target._means is before

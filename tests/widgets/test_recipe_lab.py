@@ -167,6 +167,14 @@ def test_targets_that_are_no_pixels_are_drawn(lab):
     assert "teacher = EMA(encoder)" in one.sentence
 
 
+def test_indices_of_colours_are_a_target_that_can_be_said(lab):
+    decoder = {"word": "Transformer", "options": {"dim": 32, "depth": 1}}
+    one = lab(WORDS | {"words": {"target": {"word": "NDI", "options": {}}, "decoder": decoder}})
+    assert "targets.NDI(" in one.sentence and "mean=encoder.mean" in one.sentence
+    drawn = one.model.target.draw(one.model.target(one.model.prepare(one._source)))
+    assert np.array_equal(data(one, "target"), (drawn[0].numpy() * 255).round().astype(np.uint8))
+
+
 def test_normalized_patches_offer_two_ways_and_say_which_leaks(lab):
     one = lab(PLAIN | {"options": {"normalize": True, "dim": 32, "depth": 1}})
     assert one.normalized and not one.report["sides"][0]["leaks"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ...core import Mask
@@ -59,6 +59,18 @@ class Assignments(nn.Module):
 
     def forward(self, images: Float[Tensor, "B 3 H W"], mask: Mask | None = None) -> Float[Tensor, "B N K"]:
         return self.both(images)[1]
+
+    @property
+    def count(self) -> int:
+        """Prototypes."""
+        return len(self.patch_centre)
+
+    @torch.no_grad()
+    def ids(self, images: Float[Tensor, "B 3 H W"]) -> Int[Tensor, "B N"]:
+        """The likeliest prototype of every patch, 0..count − 1; the centres are not told of it."""
+        kept, found = self._means, self(images).argmax(-1)
+        self._means = kept
+        return found
 
     def update(self) -> None:
         """Draws the centres to the scores of the last batch in training."""
