@@ -38,8 +38,9 @@ class Sample:
 
 def inside(model: Any, shown: Tensor, outcome: Outcome, sample: Sample) -> Iterator[Panel]:
     """Whatever of it this sentence has."""
-    yield from agreement_panel(outcome)
+    yield from agreement_panel(model, shown, outcome)
     yield from receives_panel(model, outcome)
+    yield from scales_panels(model, outcome)
     if hasattr(model, "seats"):
         yield jigsaw_panel(model, shown, outcome)
     else:
@@ -87,21 +88,26 @@ def told_of(found: Collapse | None, *, trained: bool) -> dict[str, Any]:
 # --- panels ---
 
 
-def agreement_panel(outcome: Outcome) -> Iterator[Panel]:
-    """Cosine of what the student guesses and what the teacher says, patch by patch."""
-    guess, truth = outcome.guess[:1].detach().float(), outcome.truth[:1].detach()
-    if outcome.view is not None or guess.shape != truth.shape or not truth.is_floating_point():
-        return
+def agreement_panel(model: Any, shown: Tensor, outcome: Outcome) -> Iterator[Panel]:
+    """Cosine of what the student guesses and what the teacher says, patch by patch; by the model's own word where it has one."""
     meaning = "cosine of the student's guess and the teacher's answer at each patch: 1 the same direction, 0 unrelated"
-    if _chances(truth):
-        guess, meaning = guess.softmax(-1), meaning.replace("answer", "chances")
-    cosine = F.cosine_similarity(guess, truth.float(), dim=-1)[..., None]
-    values, known = everywhere(outcome, cosine)
-    shown = values[0, :, 0].cpu().masked_fill(~known, float("nan"))
-    wanted = shown[outcome.mask.predict[0].cpu() & known]
-    say = f"where the loss looks {float(wanted.mean()):+.3f} in the mean" if len(wanted) else ""
+    if callable(getattr(model, "agreement", None)):
+        values = model.agreement(shown, outcome.mask)[0].detach().float().cpu()
+    else:
+        guess, truth = outcome.guess[:1].detach().float(), outcome.truth[:1].detach()
+        alike = guess.shape == truth.shape and truth.is_floating_point()
+        if outcome.view is not None or getattr(model, "teacher", None) is None or not alike:
+            return
+        if _chances(truth):
+            guess, meaning = guess.softmax(-1), meaning.replace("answer", "chances")
+        cosine = F.cosine_similarity(guess, truth.float(), dim=-1)[..., None]
+        found, known = everywhere(outcome, cosine)
+        values = found[0, :, 0].cpu().masked_fill(~known, float("nan"))
+    asked, known = outcome.mask.predict[0].cpu(), values.isfinite()
+    where, wanted = ("where the loss looks", asked & known) if (asked & known).any() else ("where it is known", known)
+    say = f"{where} {float(values[wanted].mean()):+.3f} in the mean" if wanted.any() else ""
     yield map_panel(
-        "agreement", "agreement", meaning, shown.reshape(outcome_shape(outcome)), "cosine", signed=True, say=say
+        "agreement", "agreement", meaning, values.reshape(outcome_shape(outcome)), "cosine", signed=True, say=say
     )
 
 
@@ -119,6 +125,23 @@ def receives_panel(model: Any, outcome: Outcome) -> Iterator[Panel]:
     say = f"of the whole picture: {', '.join(whole)}" if whole else ""
     meaning = "which loss each patch receives"
     yield numbers_panel("receives", "loss received", meaning, numbers, outcome, tuple(names), say)
+
+
+def scales_panels(model: Any, outcome: Outcome) -> Iterator[Panel]:
+    """The loss of each patch at each scale, where a model has several (LocalMIM): its `losses`, fine to coarse."""
+    if not callable(getattr(model, "losses", None)):
+        return
+    found = (
+        model.losses(outcome)[0]
+        .detach()
+        .float()
+        .cpu()
+        .masked_fill(~outcome.mask.predict[0].cpu()[:, None], float("nan"))
+    )
+    for k in range(found.shape[1]):
+        meaning = f"the loss of each patch at scale {k + 1} of {found.shape[1]}, the finest first"
+        values = found[:, k].reshape(outcome_shape(outcome))
+        yield map_panel(f"scale {k + 1}", f"loss, scale {k + 1}", meaning, values, "loss")
 
 
 def receives(model: Any, outcome: Outcome) -> dict[str, np.ndarray]:
@@ -185,11 +208,17 @@ def shares_panel(model: Any) -> Iterator[Panel]:
     """How much of each layer of the encoder goes into each block of the decoder, where that is learned."""
     shares = getattr(model, "shares", None)
     if not isinstance(shares, Tensor):
+        shares = getattr(getattr(model, "decoder", None), "mixing", None)
+    if not isinstance(shares, Tensor):
         return
     rows = shares.detach().float().reshape(-1, shares.shape[-1])
-    numbers = getattr(model, "layers", None)
-    names = tuple(str(each + 1) for each in numbers) if numbers is not None and len(numbers) == rows.shape[1] else ()
-    meaning = "weight of each layer of the encoder (columns, the last one right) in each block of the decoder (rows)"
+    numbers, depth = getattr(model, "layers", None), len(model.encoder.anatomy.blocks)
+    names: tuple[str, ...] = ()
+    if numbers is not None and len(numbers) == rows.shape[1]:
+        names = tuple(str(each + 1) for each in numbers)
+    elif rows.shape[1] == depth + 1:  # what goes into the first block, too
+        names = ("input", *(str(each + 1) for each in range(depth)))
+    meaning = "weight of each layer of the encoder (columns, the first left) in each block of the decoder, or of the teacher (rows)"
     yield map_panel(
         "shares", "layers mixed", meaning, rows, "weight", figure="matrix", names=names, signed=bool((rows < 0).any())
     )

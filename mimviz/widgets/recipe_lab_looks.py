@@ -34,15 +34,26 @@ def decoder_looks(model: Any, picture: Picture, mask: Mask, query: int) -> Itera
 
 
 def _crossing(model: Any, picture: Picture, mask: Mask) -> list[Tensor] | None:
-    """[(1, heads, N, N)] by the model's own word; None where it has none, or has nothing to look at."""
-    if not hasattr(model, "looks"):
+    """[(1, heads, N, N)] by the model's own word, of all patches (`looks`) or hidden × visible (`attention`); None where it has
+    none, or has nothing to look at."""
+    word = getattr(model, "looks", None) or getattr(model, "attention", None)
+    if not callable(word):
         return None
+    mask = mask.to(model.device)
     try:
         with evaluating(model), torch.no_grad():
-            found = model.looks(model.prepare(picture), mask.to(model.device))
+            found = [each.detach().float().nan_to_num() for each in word(model.prepare(picture), mask)]
     except ValueError:  # CroCo without a second view
         return None
-    return [each.detach().float().nan_to_num().cpu() for each in found]
+    return [each.cpu() if hasattr(model, "looks") else _placed(each, mask).cpu() for each in found]
+
+
+def _placed(rows: Tensor, mask: Mask) -> Tensor:
+    """(1, heads, hidden, visible) → (1, heads, N, N), 0 elsewhere."""
+    heads, (hidden, visible) = rows.shape[1], (mask.hidden_ids[0], mask.keep_ids[0])
+    whole = rows.new_zeros(1, heads, mask.hidden.shape[1], mask.hidden.shape[1])
+    whole[:, :, hidden[:, None], visible[None]] = rows
+    return whole
 
 
 def _attending(model: Any, picture: Picture, mask: Mask, query: int) -> list[Tensor]:
