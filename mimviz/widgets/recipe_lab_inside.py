@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Mask, Outcome, Picture, seeded
+from ..core import Mask, Outcome, Picture
 from ..core.words import label
 from ..data import image, images
 from ..grammar.collapse import Collapse, collapse, in_use
-from .recipe_lab_views import Panel, carried, everywhere, map_panel, outcome_shape, picture_panel
+from .recipe_lab_jigsaw import is_jigsaw, jigsaw_panel
+from .recipe_lab_views import Panel, carried, everywhere, map_panel, outcome_shape
 
 SAMPLE = 6  # pictures by which features and codes are judged: the one on display and bundled ones
 TOLD = 1e-3  # how far rows of chances may be from summing to 1
@@ -41,7 +42,8 @@ def inside(model: Any, shown: Tensor, outcome: Outcome, sample: Sample) -> Itera
     yield from agreement_panel(model, shown, outcome)
     yield from receives_panel(model, outcome)
     yield from scales_panels(model, outcome)
-    if hasattr(model, "seats"):
+    yield from groups_panel(model, outcome)
+    if is_jigsaw(model):
         yield jigsaw_panel(model, shown, outcome)
     else:
         yield from codes_panels(model, shown, outcome)
@@ -63,18 +65,19 @@ def health(model: Any, sample: Sample) -> Collapse | None:
         KeyError,
     ):  # a recipe that uses its words in a way of its own
         return None
-    known = isinstance(truth, Tensor) and _chances(truth) and torch.isfinite(truth).all()
+    known = isinstance(truth, Tensor) and not is_jigsaw(model) and _chances(truth) and torch.isfinite(truth).all()
     if not torch.isfinite(features).all() or features.ndim != 3:
         return None
     return collapse(features, truth if known else None)
 
 
 def told_of(found: Collapse | None, *, trained: bool) -> dict[str, Any]:
-    """The same as JSON takes it; {} for None. Not `trained` here: that features tell only places is how weights may begin."""
+    """The same as JSON takes it; {} for None. Not `trained` here: features that tell only places, and prototypes that tell nothing,
+    are how weights begin."""
     if found is None:
         return {}
     codes = None if found.codes is None else [found.codes, found.count]
-    why = [words for name, words in found.why.items() if trained or name != "content"]
+    why = [words for name, words in found.why.items() if trained or name not in ("content", "codes")]
     return {
         "rank": found.rank,
         "most": found.most,
@@ -204,6 +207,15 @@ def usage_panel(model: Any, outcome: Outcome, sample: Sample) -> Iterator[Panel]
     )
 
 
+def groups_panel(model: Any, outcome: Outcome) -> Iterator[Panel]:
+    """Patches that share one target, where a model joins them (DTM): its `groupings` of the truth, the last of them."""
+    if not callable(getattr(model, "groupings", None)):
+        return
+    numbers = model.groupings(outcome.truth[:1])[-1][0].cpu().numpy().astype("<f4")
+    say = f"{len(np.unique(numbers))} groups of {len(numbers)} patches"
+    yield numbers_panel("groups", "groups", "patches of one colour share their target", numbers, outcome, say=say)
+
+
 def shares_panel(model: Any) -> Iterator[Panel]:
     """How much of each layer of the encoder goes into each block of the decoder, where that is learned."""
     shares = getattr(model, "shares", None)
@@ -221,24 +233,6 @@ def shares_panel(model: Any) -> Iterator[Panel]:
     meaning = "weight of each layer of the encoder (columns, the first left) in each block of the decoder, or of the teacher (rows)"
     yield map_panel(
         "shares", "layers mixed", meaning, rows, "weight", figure="matrix", names=names, signed=bool((rows < 0).any())
-    )
-
-
-def jigsaw_panel(model: Any, shown: Tensor, outcome: Outcome) -> Panel:
-    """The patches whose places are asked, shuffled; where the model puts them; where they belong."""
-    grid = model.grid
-    seats = model.seats(shown, outcome.mask)[0].cpu()
-    asked = (outcome.mask.predict[0].cpu() & (seats >= 0)).nonzero()[:, 0]
-    lies = asked[torch.randperm(len(asked), generator=seeded(0))]
-    moves = tuple(zip(asked.tolist(), lies.tolist(), seats[asked].tolist(), strict=True))
-    right = int((seats[asked] == asked).sum())
-    far = torch.stack([seats[asked] // grid.cols - asked // grid.cols, seats[asked] % grid.cols - asked % grid.cols])
-    say = f"{right} of {len(asked)} on their place, {float(far.float().norm(dim=0).mean()) if len(asked) else 0:.1f} patches off"
-    array = Picture.from_tensor(shown[:1, :3], mean=model.encoder.mean, std=model.encoder.std).array
-    meaning = "patches whose places are asked: shuffled, where the model puts them, where they belong"
-    blank = (seats < 0).to(torch.uint8).numpy().tobytes()
-    return picture_panel(
-        "jigsaw", "jigsaw", meaning, array, grid.shape, figure="jigsaw", moves=moves, say=say, blank=blank, hatched=True
     )
 
 

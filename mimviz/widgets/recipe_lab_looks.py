@@ -36,15 +36,16 @@ def decoder_looks(model: Any, picture: Picture, mask: Mask, query: int) -> Itera
 def _crossing(model: Any, picture: Picture, mask: Mask) -> list[Tensor] | None:
     """[(1, heads, N, N)] by the model's own word, of all patches (`looks`) or hidden × visible (`attention`); None where it has
     none, or has nothing to look at."""
-    word = getattr(model, "looks", None) or getattr(model, "attention", None)
+    word: Any = getattr(model, "looks", None) or getattr(model, "attention", None)
     if not callable(word):
         return None
     mask = mask.to(model.device)
     try:
         with evaluating(model), torch.no_grad():
-            found = [each.detach().float().nan_to_num() for each in word(model.prepare(picture), mask)]
+            rows: Any = word(model.prepare(picture), mask)
     except ValueError:  # CroCo without a second view
         return None
+    found = [each.detach().float().nan_to_num() for each in rows]
     return [each.cpu() if hasattr(model, "looks") else _placed(each, mask).cpu() for each in found]
 
 

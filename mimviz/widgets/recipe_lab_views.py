@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..core import Grid, Heatmap, Mask, Outcome, Picture, seeded
 from ..grammar.draw import drawn
+from ..grammar.where import Attentive
 from .reconstruction import encoded
 
 SPREADS = 3
@@ -88,7 +89,8 @@ def score_panel(model: Any, images: Tensor, seed: int) -> Iterator[Panel]:
         return
     heat: Heatmap = score(images, model.grid, seeded(seed))
     say = f"{heat.by!r}"
-    meaning = "what the sentence's own where-word ranks the patches by; the highest are hidden first"
+    first = "are seen more often" if isinstance(model.where, Attentive) else "are hidden first"
+    meaning = f"what the sentence's own where-word ranks the patches by; the highest {first}"
     yield map_panel("score", "score", meaning, heat.values[0], "score", signed=heat.signed, say=say)
 
 

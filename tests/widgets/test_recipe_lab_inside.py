@@ -119,6 +119,48 @@ def test_the_jigsaw_moves_asked_patches_from_a_heap_to_the_model_s_places(photo)
     assert not {"codes", "usage"} & set(panels)
 
 
+def test_positions_and_tiles_are_jigsaws_of_the_models_own_seats(photo):
+    model = mv.recipes.droppos(encoder()).eval()
+    panels, outcome = made(model, photo)
+    seats = model.seats(model.prepare(photo), outcome.mask)[0]
+    asked = (outcome.mask.predict[0] & (seats >= 0)).nonzero()[:, 0].tolist()
+    moves = np.array(panels["jigsaw"].moves).reshape(-1, 3)
+    assert moves[:, 0].tolist() == asked and moves[:, 2].tolist() == seats[asked].tolist()
+    assert set(np.flatnonzero(np.frombuffer(panels["jigsaw"].blank, np.uint8))) == set(
+        (seats < 0).nonzero()[:, 0].tolist()
+    )
+    tiles = mv.recipes.selfie(encoder(), dim=16)
+    panels, outcome = made(tiles, photo)
+    moves = np.array(panels["jigsaw"].moves)
+    hidden = outcome.mask.hidden_ids[0].tolist()
+    assert sorted(moves[:, 0]) == sorted(moves[:, 2]) == hidden  # every hole gets one tile
+    chances = tiles.matches(tiles.prepare(photo), outcome.mask)[0].log()
+    given = sum(float(chances[hidden.index(hole), hidden.index(patch)]) for patch, _, hole in moves.tolist())
+    assert given >= float(chances.diag().sum()) - 1e-4  # no worse than the true assignment, since it is the best of all
+
+
+def test_words_of_their_own_are_read(photo):
+    """CrossMAE's mixing and attention, CAE's agreement, LocalMIM's scales, MR-MAE's two losses, DTM's groups, MaskAlign's score."""
+    panels, _ = made(cross := mv.recipes.crossmae(encoder(), dim=32, depth=2), photo)
+    np.testing.assert_allclose(numbers(panels["shares"]), cross.decoder.mixing.detach(), rtol=1e-6)
+    assert panels["shares"].names == ("input", "1", "2")
+    asked, (looks, words) = look(cross, photo)
+    rows = cross.attention(cross.prepare(photo), mask := mv.Mask.from_array(MASK))[1][0].mean(0).detach()
+    shown = numbers(looks[1]).ravel()
+    np.testing.assert_allclose(shown[mask.keep_ids[0]], rows[mask.hidden_ids[0].tolist().index(asked)], atol=1e-6)
+    assert "cross-attention" in words and np.isnan(shown[mask.hidden_ids[0]]).all()
+    panels, outcome = made(local := mv.recipes.localmim(encoder(), dim=32, heads=4), photo)
+    scale = numbers(panels["scale 2"])
+    np.testing.assert_allclose(scale[MASK], local.losses(outcome)[0, :, 1].reshape(4, 4)[torch.tensor(MASK)], rtol=1e-5)
+    assert np.isnan(scale[~MASK]).all() and "agreement" not in panels
+    panels, outcome = made(mimic := mv.recipes.mrmae(encoder(), dim=32, depth=1), photo)
+    by_hand = mimic.agreement(mimic.prepare(photo), outcome.mask)[0].reshape(4, 4)
+    np.testing.assert_allclose(numbers(panels["agreement"]), by_hand, atol=1e-6)
+    assert panels["receives"].names == ("none", "pixels", "mimic")
+    panels, outcome = made(mv.recipes.dtm(encoder()), photo)
+    assert len(np.unique(numbers(panels["groups"]))) == int(panels["groups"].say.split()[0])
+
+
 def test_the_meter_is_silent_on_a_trained_model_and_red_on_a_collapsed_one():
     lab = RecipeLab("cat", "ijepa")
     lab.wait()
@@ -154,9 +196,9 @@ def test_the_meter_is_measured_again_after_training_and_not_at_every_stroke(phot
 
 
 def test_an_untrained_model_that_knows_only_places_is_not_called_collapsed():
-    found = Collapse(50.0, 192, spread=0.6, content=0.01)
-    assert set(found.why) == {"content"}
-    assert told_of(found, trained=False)["why"] == [] and len(told_of(found, trained=True)["why"]) == 1
+    found = Collapse(50.0, 192, spread=0.6, content=0.01, codes=1.1, count=64)
+    assert set(found.why) == {"content", "codes"}
+    assert told_of(found, trained=False)["why"] == [] and len(told_of(found, trained=True)["why"]) == 2
     assert told_of(None, trained=True) == {}
 
 
