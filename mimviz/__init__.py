@@ -16,8 +16,8 @@ _HOMES = {
     "Run": "train", "fit": "train",
     "load_mim": "zoo", "load_vit": "zoo",
     "AttentionExplorer": "widgets", "JudgeBoard": "widgets", "MaskPainter": "widgets", "RecipeLab": "widgets",
-    "RegisterInspector": "widgets", "SaliencyComparer": "widgets", "TargetExplorer": "widgets",
-    "TrainingMonitor": "widgets",
+    "RegisterInspector": "widgets", "SaliencyComparer": "widgets", "Studio": "widgets", "TargetExplorer": "widgets",
+    "TrainingMonitor": "widgets", "link": "widgets",
 }  # fmt: skip
 _PACKAGES = (
     "core", "data", "vit", "lenses", "judges", "discover", "grammar", "recipes", "tune", "train", "studies", "zoo", "plot",
@@ -26,8 +26,8 @@ _PACKAGES = (
 
 __all__ = [
     "AttentionExplorer", "Encoder", "Grid", "Heatmap", "JudgeBoard", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture",
-    "RecipeLab", "RegisterInspector", "Run", "SaliencyComparer", "Scene", "TargetExplorer", "TrainingMonitor",
-    "encoder", "fit", "image", "images", "load_mim", "load_vit",
+    "RecipeLab", "RegisterInspector", "Run", "SaliencyComparer", "Scene", "Studio", "TargetExplorer", "TrainingMonitor",
+    "encoder", "fit", "image", "images", "link", "load_mim", "load_vit",
     "core", "data", "discover", "grammar", "judges", "lenses", "plot", "recipes", "share", "studies", "train", "tune", "vit",
     "widgets", "zoo",
 ]  # fmt: skip
@@ -78,7 +78,9 @@ if TYPE_CHECKING:  # what editors and type checkers see
         RecipeLab,
         RegisterInspector,
         SaliencyComparer,
+        Studio,
         TargetExplorer,
         TrainingMonitor,
+        link,
     )
     from .zoo import load_mim, load_vit

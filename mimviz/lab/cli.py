@@ -10,6 +10,7 @@ from .. import __version__
 
 COMMANDS = {
     "lab": "open JupyterLab on the lessons, in a folder of your own",
+    "studio": "open all views over one picture as a page of its own, without a notebook",
     "doctor": "say what works on this machine, what does not, and why",
     "reconstruct": "hide patches of a photo and draw what the model makes of it",
     "rerun": "make a saved figure again and say whether it is identical",

@@ -126,13 +126,13 @@ def is_free(port: int) -> bool:
     return True
 
 
-def wait_until_ready(server: subprocess.Popen, port: int, *, seconds: float = 120) -> None:
-    """Return when JupyterLab answers; raise when it ended or stays silent."""
+def wait_until_ready(server: subprocess.Popen, port: int, *, seconds: float = 120, what: str = "JupyterLab") -> None:
+    """Return when the server answers; raise when it ended or stays silent."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if server.poll() is not None:
-            raise OSError(f"JupyterLab ended at once with exit code {server.returncode}; its own message is above")
+            raise OSError(f"{what} ended at once with exit code {server.returncode}; its own message is above")
         try:
             with direct.open(f"http://{HOST}:{port}/api", timeout=2):
                 return
@@ -140,7 +140,7 @@ def wait_until_ready(server: subprocess.Popen, port: int, *, seconds: float = 12
             return  # it answers, that is enough
         except OSError:
             time.sleep(0.2)
-    raise OSError(f"JupyterLab did not answer on {HOST}:{port} within {seconds:.0f} seconds")
+    raise OSError(f"{what} did not answer on {HOST}:{port} within {seconds:.0f} seconds")
 
 
 def tell_copied(copied: Copied, folder: Path) -> None:
@@ -151,8 +151,8 @@ def tell_copied(copied: Copied, folder: Path) -> None:
         print("  left as you changed them:", ", ".join(copied.kept), "(mimviz lab --reset brings fresh ones)")
 
 
-def tell_address(url: str, *, browser: bool) -> None:
-    print(f"\n  {url}\n\nCtrl-C ends JupyterLab.", flush=True)
+def tell_address(url: str, *, browser: bool, what: str = "JupyterLab") -> None:
+    print(f"\n  {url}\n\nCtrl-C ends {what}.", flush=True)
     if os.environ.get("SSH_CONNECTION"):
         port = url.split(":")[2].split("/")[0]
         print(

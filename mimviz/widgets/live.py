@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import traitlets as t
 
 from .engine import Answer, Engine
 
@@ -23,6 +24,8 @@ class LiveWidget(anywidget.AnyWidget):
     shows what comes back in `answered`. Messages of the browser, assignments of the user and answers of the worker come
     from three threads (JupyterLab runs widget messages beside a busy cell); one lock keeps each of them whole.
     """
+
+    linked = t.Unicode("", help="views with the same word here share one hover, see `mimviz.link`").tag(sync=True)
 
     engine: Engine
     _lock: threading.RLock

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from ..core import Grid, Mask, Outcome, Picture
+from ..data import image
 from .engine import Answer
 from .painted import Painted, drawn_mask, fitted
 from .reconstruction import Question, problem
@@ -29,6 +30,7 @@ class MaskPainter(Painted, bundle="mask_painter"):
     title : a caption.
 
     Read and set `painter.mask` at any time. `painter.wait()` blocks until `painter.outcome` answers it.
+    `painter.source` is the picture before it was fitted.
     `painter.load(source)` changes the picture. `painter.observe(fn, names=["hidden"])` calls `fn` for each new mask.
     """
 
@@ -53,7 +55,8 @@ class MaskPainter(Painted, bundle="mask_painter"):
     ):
         self._mim = _model(mim)
         self._grid: Grid = self._mim.grid
-        self._picture: Picture | None = fitted(picture, self._grid)
+        self.source: Picture | None = image(picture)
+        self._picture: Picture | None = fitted(self.source, self._grid)
         self._recent: dict = {}
         self._asked: tuple | None = None
         if mask is None:
@@ -70,9 +73,10 @@ class MaskPainter(Painted, bundle="mask_painter"):
 
     def load(self, source: Any) -> None:
         """Take another picture and keep the mask; raises what `mimviz.image` raises, and then nothing has changed."""
-        picture = fitted(source, self._grid)
+        opened = image(source)
+        picture = fitted(opened, self._grid)
         with self.together():
-            self._picture, self.original = picture, picture.to_png()
+            self.source, self._picture, self.original = opened, picture, picture.to_png()
             self.picture = self.error = b""
             self.refresh()
 
@@ -85,7 +89,7 @@ class MaskPainter(Painted, bundle="mask_painter"):
     def close(self) -> None:
         """Stop, leave the page and let go of model, picture and outcome; the mask stays readable."""
         super().close()
-        self._mim = self._picture = self.outcome = self._asked = None
+        self._mim = self.source = self._picture = self.outcome = self._asked = None
         self._recent = {}
 
     def __repr__(self) -> str:

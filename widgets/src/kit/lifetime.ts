@@ -1,6 +1,4 @@
 /** Every listener lives as long as an AbortSignal; nobody removes one by hand. */
-import type { AnyModel, RenderProps } from "@anywidget/types";
-
 export interface Emitter {
   on(event: string, callback: () => void): void;
   off(event: string, callback: () => void): void;
@@ -38,16 +36,4 @@ export function lifetime(host?: AbortSignal): { signal: AbortSignal; end: () => 
   if (host?.aborted) end();
   else host?.addEventListener("abort", end, { once: true, signal: controller.signal });
   return { signal: controller.signal, end };
-}
-
-/** A widget's `render`: a view that lives until the host takes it off the page, and leaves nothing behind. */
-export function renderer<T extends object>(View: new (model: AnyModel<T>, el: HTMLElement, signal: AbortSignal) => unknown) {
-  return ({ model, el, signal }: RenderProps<T>): (() => void) => {
-    const life = lifetime(signal);
-    new View(model, el, life.signal);
-    return () => {
-      life.end();
-      el.replaceChildren();
-    };
-  };
 }
