@@ -14,6 +14,7 @@ from .test_invariants import smooth
 
 CARRY = [
     "adamae", "attmask", "data2vec", "dbot", "dtm", "fsfm", "hpm", "ibot", "ijepa", "latent_mim", "maskalign", "mrmae",
+    "msn",
 ]  # fmt: skip
 
 
