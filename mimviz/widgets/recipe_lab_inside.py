@@ -16,6 +16,7 @@ from ..core.words import label
 from ..data import image, images
 from ..grammar.collapse import Collapse, collapse, in_use
 from .recipe_lab_jigsaw import is_jigsaw, jigsaw_panel
+from .recipe_lab_spectra import spectra_panels
 from .recipe_lab_views import Panel, carried, everywhere, map_panel, outcome_shape
 
 SAMPLE = 6  # pictures by which features and codes are judged: the one on display and bundled ones
@@ -49,6 +50,7 @@ def inside(model: Any, shown: Tensor, outcome: Outcome, sample: Sample) -> Itera
         yield from codes_panels(model, shown, outcome)
         yield from usage_panel(model, outcome, sample)
     yield from shares_panel(model)
+    yield from spectra_panels(model, outcome)
 
 
 def health(model: Any, sample: Sample) -> Collapse | None:

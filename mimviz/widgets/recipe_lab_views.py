@@ -25,8 +25,8 @@ class Panel:
 
     `blank` (0 or 1 per patch) says where there is nothing to see; `crop` are rows and columns of `blank`.
     figure: "" a picture or a map; "numbers" whole numbers of patches, coloured one by one, `names` where they have any; "matrix"
-    rows × cols that are no places of the picture, `names` of its columns; "bars" two rows of shares; "jigsaw" a picture whose
-    patches move: `moves` [patch, where it lies, where the model puts it].
+    rows × cols that are no places of the picture, `names` of its columns; "spectrum" frequencies, 0 in the middle; "bars" two rows
+    of shares; "jigsaw" a picture whose patches move: `moves` [patch, where it lies, where the model puts it].
     """
 
     key: str
@@ -43,7 +43,7 @@ class Panel:
     blank: bytes = b""
     hatched: bool = False
     say: str = ""
-    figure: Literal["", "numbers", "matrix", "bars", "jigsaw"] = ""
+    figure: Literal["", "numbers", "matrix", "spectrum", "bars", "jigsaw"] = ""
     names: tuple[str, ...] = ()
     moves: tuple[tuple[int, int, int], ...] = ()
 

@@ -24,6 +24,7 @@ MENU: dict[str, Maker] = {
     "pixels": lambda encoder: words.Pixels(encoder.grid, normalize=False),
     "normalized patches": lambda encoder: words.Pixels(encoder.grid),
     "low-pass pixels": lambda encoder: words.LowPass(encoder.grid, normalize=False),
+    "colour indices": lambda encoder: words.NDI(encoder.grid, encoder.mean, encoder.std),
     "HOG": lambda encoder: words.HOG(encoder.grid),
     "k-means codes": lambda encoder: words.Codes.by_kmeans(encoder.grid, mean=encoder.mean, std=encoder.std),
     **{f"features of {name}": _features(name) for name in bundled()},

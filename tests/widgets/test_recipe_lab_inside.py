@@ -161,6 +161,17 @@ def test_words_of_their_own_are_read(photo):
     assert len(np.unique(numbers(panels["groups"]))) == int(panels["groups"].say.split()[0])
 
 
+def test_frequencies_of_those_that_compare_or_cut_them(photo):
+    panels, outcome = made(mv.recipes.a2mim(encoder()), photo)
+    whole = np.abs(np.fft.fftshift(np.fft.fft2(outcome.view.images[0].numpy(), norm="ortho"), axes=(1, 2))).mean(0)
+    np.testing.assert_allclose(numbers(panels["spectrum"]), np.log10(np.maximum(whole, 1e-3)), atol=1e-4)
+    assert not np.array_equal(numbers(panels["guessed spectrum"]), numbers(panels["spectrum"]))
+    cut, _ = made(mv.recipes.pixmim(encoder(), dim=32, depth=1), photo)
+    corner, middle = numbers(cut["spectrum"])[0, 0], numbers(cut["spectrum"])[16, 16]
+    assert corner == pytest.approx(-3) and middle > -1  # what is fine is no longer there
+    assert "spectrum" not in made(mv.recipes.mae(encoder(), dim=32, depth=1), photo)[0]
+
+
 def test_the_meter_is_silent_on_a_trained_model_and_red_on_a_collapsed_one():
     lab = RecipeLab("cat", "ijepa")
     lab.wait()

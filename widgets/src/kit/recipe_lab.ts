@@ -71,7 +71,7 @@ export interface PanelSaid extends Grid {
   signed: boolean;
   hatched: boolean;
   say: string;
-  figure: "" | "numbers" | "matrix" | "bars" | "jigsaw";
+  figure: "" | "numbers" | "matrix" | "spectrum" | "bars" | "jigsaw";
   names: string[]; // of numbers, or of a matrix's columns
   moves: Move[];
   data: Uint8Array<ArrayBuffer>;

@@ -51,6 +51,16 @@ test("a matrix has a pointer of its own, and no patch of the picture is a cell o
   expect(line(matrix.root)).toContain("2 blocks");
 });
 
+test("a spectrum says periods over the picture, counted from the middle", () => {
+  const one = said({ figure: "spectrum", unit: "log", data: floats(0.1, 0.9, 0.4, 0.6) });
+  const spectrum = figureFor(one, signal());
+  spectrum.draw({ said: one, pixels: null });
+  const frame = spectrum.root.querySelector<HTMLElement>(".mv-frame")!;
+  frame.getBoundingClientRect = () => ({ left: 0, top: 0, width: 100, height: 100 }) as DOMRect;
+  frame.dispatchEvent(Object.assign(new Event("pointermove"), { clientX: 10, clientY: 90 }));
+  expect(line(spectrum.root)).toBe("-1 across, 0 down: 0.400");
+});
+
 test("bars are as high as their share of the most frequent, and a line lies over them", () => {
   const one = said({ figure: "bars", names: ["64"], data: floats(0.5, 0.25, 0.25, 0.5) });
   const bars = figureFor(one, signal());

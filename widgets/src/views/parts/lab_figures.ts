@@ -30,7 +30,7 @@ export interface LabFigure {
 
 export function figureFor(said: PanelSaid, signal: AbortSignal): LabFigure {
   if (said.figure === "numbers") return new Numbers(said);
-  if (said.figure === "matrix") return new Matrix(said, signal);
+  if (said.figure === "matrix" || said.figure === "spectrum") return new Matrix(said, signal);
   if (said.figure === "bars") return new Bars(said);
   if (said.figure === "jigsaw") return new LabJigsaw(said, signal);
   return said.map ? new Values(said) : new Image(said);
@@ -177,10 +177,12 @@ class Matrix implements LabFigure {
 
   private point(cell: Patch | null): void {
     const { said, values } = this;
+    const value = cell && valueAt(asFloats(said.data), said, cell);
+    const told = value === null || !Number.isFinite(value) ? "" : brief(value);
+    if (said.figure === "spectrum") return values.panel.say(cell ? `${cell.col - (said.cols >> 1)} across, ${cell.row - (said.rows >> 1)} down: ${told}` : said.unit);
     const rows = said.rows > 1 ? `${said.rows} blocks × ` : "";
     if (!cell) return values.panel.say(said.say || `${rows}${said.cols} layers, the first left`);
-    const value = valueAt(asFloats(said.data), said, cell);
-    values.panel.say(`${said.rows > 1 ? `block ${cell.row + 1}, ` : ""}layer ${said.names[cell.col] ?? cell.col + 1}: ${value === null ? "" : brief(value)}`);
+    values.panel.say(`${said.rows > 1 ? `block ${cell.row + 1}, ` : ""}layer ${said.names[cell.col] ?? cell.col + 1}: ${told}`);
   }
 
   say(): void {} // a patch of the picture is no cell of it
