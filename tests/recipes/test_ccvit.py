@@ -5,9 +5,10 @@ import torch
 
 import mimviz as mv
 from mimviz.core import Grid, Mask
+from mimviz.data import crops
 from mimviz.grammar.where import Blocks, Further
 
-from .small import GRID, made
+from .small import GRID, encoder, made
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +113,23 @@ def test_an_encoder_without_a_class_token_or_layer():
         mv.recipes.ccvit(bare)
     with pytest.raises(ValueError, match=r"layer is 2, but the encoder has 2 blocks: 0\.\.1"):
         mv.recipes.ccvit(made("mae").encoder, layer=2)
+
+
+def test_a_probe_reads_more_from_it_than_from_pixels_alone():
+    """Which of 13 pictures a crop is of, by a linear probe after 150 steps: not more seldom than after SimMIM."""
+    from sklearn.linear_model import LogisticRegression
+
+    known, unseen = (crops(32, 32, seed=seed).float() / 127.5 - 1 for seed in (0, 1))
+    labels = torch.arange(len(known)) // 24
+    batches = list(known[torch.randperm(len(known), generator=torch.Generator().manual_seed(0))].split(39))
+    scores = []
+    for recipe in (mv.recipes.ccvit, mv.recipes.simmim):
+        torch.manual_seed(2)
+        model = recipe(encoder("ccvit"))
+        list(mv.fit(model, batches, steps=150, lr=2e-3))
+        with torch.no_grad():
+            seen, new = (model.encoder(model.encoder.embed(each))[:, 1:].mean(1) for each in (known, unseen))
+        mean, std = seen.mean(0), seen.std(0)
+        probe = LogisticRegression(max_iter=500).fit(((seen - mean) / std).numpy(), labels.numpy())
+        scores.append(probe.score(((new - mean) / std).numpy(), labels.numpy()))
+    assert scores[0] >= scores[1] > 0.8
