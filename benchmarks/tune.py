@@ -51,9 +51,8 @@ class Clock:
         for what, (a, b) in self.spent.items():
             print(f"  {what:<44}{a:8.1f} s{b:8.1f} s of processors")
         reached = min(wall, work / CORES) <= limit
-        print(
-            f"  {'in all':<44}{wall:8.1f} s{work:8.1f} s, {work / CORES:.1f} s on {CORES} cores: {'within' if reached else 'MISSED,'} {limit:.0f} s"
-        )
+        told = f"{wall:8.1f} s{work:8.1f} s, {work / CORES:.1f} s on {CORES} cores"
+        print(f"  {'in all':<44}{told}: {'within' if reached else 'MISSED,'} {limit:.0f} s")
         return reached
 
 
