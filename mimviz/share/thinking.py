@@ -11,6 +11,7 @@ import logging
 import re
 import tempfile
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from ..core import Grid, Mask, Picture
-from ..vit import evaluating
+from ..vit import class_names, edited, evaluating
+from ..widgets.attention_side import Edits, encoder_of
 from .page import packed
 
 BITS = 14  # of the mantissa's 23
@@ -74,6 +76,57 @@ def masked_brain(mim: Any, picture: Picture) -> dict[str, Any]:
     return {
         "block": f"mimviz-model-{hashlib.sha256(data).hexdigest()[:16]}", "data": packed(data), "report": report,
         "images": images.numpy().astype("<f4").tobytes(), "shape": list(images.shape),
+    }  # fmt: skip
+
+
+class Attending(nn.Module):
+    """(images, heads (L, H), tokens (N,)), 0 = knocked out → maps (L, H, N, N) and logits, as `vit.edited` makes them."""
+
+    def __init__(self, vit: nn.Module, layers: int):
+        super().__init__()
+        self.vit, self.layers = vit, layers
+
+    def forward(self, images: Tensor, heads: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        seen: list[Tensor] = []
+
+        def change(weights: Tensor, layer: int) -> Tensor:
+            left = weights * tokens
+            tiny = torch.finfo(left.dtype).tiny
+            left = left * (weights.sum(-1, keepdim=True) / left.sum(-1, keepdim=True).clamp_min(tiny))
+            seen.append(made := left * heads[layer][:, None, None])
+            return made
+
+        with edited(self.vit, maps={i: partial(change, layer=i) for i in range(self.layers)}):
+            logits = self.vit(images)
+        return torch.cat(seen), logits[0]
+
+
+def attention_brain(widget: Any) -> dict[str, Any]:
+    """What `think` takes to knock out heads and tokens of an explorer's model.
+
+    TypeError for what a page cannot do: two models, masked models, models with windows, stages or a pooling.
+    """
+    side = widget._sides[0]
+    shapes = side.stack("encoder", Edits()).shapes
+    alike = len({(s.heads, s.front, s.rows, s.cols, s.query_rows, s.query_cols) for s in shapes}) == 1
+    if len(widget._sides) > 1 or hasattr(side.model, "decoder") or not alike or any(s.pool for s in shapes):
+        raise TypeError(
+            "model=True, but this explorer's model cannot think in a browser: one plain ViT can, such as 'tiny-classifier', and no "
+            "masked model, pair, or model with windows, stages or a pooling. Leave it out: all layers go with the page"
+        )
+    vit, shape = encoder_of(side.model), shapes[0]
+    images = side.scene(Edits()).images.float().cpu()
+    whole = torch.ones(len(shapes), shape.heads), torch.ones(shape.keys)
+    module, dims = Attending(vit, len(shapes)), {"images": None, "heads": None, "tokens": None}
+    with evaluating(vit):
+        data = exported(module, (images, *whole), ("images", "heads", "tokens"), ("maps", "logits"), dims)
+        with torch.no_grad():
+            logits = vit(images)[0].float().cpu().numpy()
+    return {
+        "kind": "attention", "block": f"mimviz-model-{hashlib.sha256(data).hexdigest()[:16]}", "data": packed(data),
+        "images": images.numpy().astype("<f4").tobytes(), "shape": list(images.shape), "logits": logits.astype("<f4").tobytes(),
+        "sizes": [len(shapes), shape.heads, shape.keys], "front": list(side.front[: shape.front]), "cols": shape.cols,
+        "names": list(class_names(side.model) or []),
     }  # fmt: skip
 
 

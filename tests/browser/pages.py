@@ -44,11 +44,12 @@ def opened(browser, folder, screenshots):
 
     yield open_page
     for context, page, said, asked, path in contexts:
-        assert all(page.evaluate(COLOURS))
+        coloured = page.evaluate(COLOURS)
+        assert all(coloured), coloured
         page.screenshot(path=screenshots / f"{path.stem}.png", full_page=True)
         leaving = [url for url in asked if not url.startswith(("blob:", "data:")) and url != path.as_uri()]
-        assert (leaving, said) == ([], [])
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert (leaving, said) == ([], []), (leaving, said)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "wider than the window"
         context.close()
 
 

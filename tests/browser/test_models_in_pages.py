@@ -1,6 +1,5 @@
 """The model in the page: ONNX Runtime in Chromium, network off, answers as Python does."""
 
-
 import numpy as np
 import pytest
 
@@ -64,3 +63,26 @@ def test_the_first_answer_costs_less_than_three_seconds(opened):  # noqa: F811
     spent = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
     print(f"first answer: {spent['TaskDuration']:.2f} s of work, script {spent['ScriptDuration']:.2f} s")
     assert 0.1 < spent["TaskDuration"] < 3
+
+
+def test_a_knocked_out_head_is_answered_as_python_does(opened):  # noqa: F811
+    explorer = mv.AttentionExplorer("tiny-classifier", "cat", layer=1, query=(3, 4))
+    page = opened(explorer, model=True, timeout=60_000)
+    twin = mv.AttentionExplorer("tiny-classifier", "cat", layer=1, query=(3, 4))
+    twin.knock_out(heads=[(0, 2)], tokens=["CLS"])
+    twin.wait()
+    page.locator("[data-action=up]").click()
+    page.get_by_text("Layer 1 of 4").wait_for()
+    page.locator("figcaption .mv-toggle").nth(2).click()
+    page.locator("[data-token=CLS]").click(modifiers=["Alt"])
+    until(page, "() => document.querySelector('.mv-parts').innerText.includes('1 head and 1 token knocked out')")
+    page.locator("[data-action=down]").click()
+    until(page, "() => document.querySelector('.mv-state').innerText === 'exact'")
+    best = twin.report["classes"][0][0]
+    page.get_by_text(best["name"].split(",")[0]).first.wait_for()
+    assert f"{100 * best['p']:.1f} % (was {100 * best['before']:.1f} %)" in page.locator(".mv-explorer").inner_text()
+    maps = twin.data()["models"][0]["attention"][:, 1:]
+    bars = page.locator(".mv-heads .mv-bar, [class*=bar] span").all_inner_texts()
+    shown = [float(text.replace("\u2212", "-")) for text in bars if text and text[0].isdigit()]
+    assert any(abs(each - maps[0].max()) < 1e-3 * maps[0].max() + 1e-4 for each in shown), (shown, maps.max(1))
+    twin.close()

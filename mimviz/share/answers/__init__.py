@@ -38,12 +38,12 @@ def bake(widget: LiveWidget, *, model: bool = False) -> Baked:
         raise RuntimeError(f"{widget!r} was closed, so there is nothing to write: make a new one and export that")
     found = next((KNOWN[each] for each in type(widget).__mro__ if each in KNOWN), None)
     if model:
-        if found is not painter:
+        if found is None or found not in (painter, explorer):
             raise TypeError(
-                f"model=True, but {type(widget).__name__} cannot think in a browser: MaskPainter can. "
+                f"model=True, but {type(widget).__name__} cannot think in a browser: MaskPainter and AttentionExplorer can. "
                 "Leave it out: what was computed goes with the page"
             )
-        return painter(widget, model=True)
+        return found(widget, model=True)
     return found(widget) if found else Baked(state_of(widget), can=["everything that is on display"])
 
 

@@ -1,4 +1,4 @@
-"""An explorer without a kernel: all layers within 6 MiB, row by row under the pointer."""
+"""An explorer without a kernel: all layers within 6 MiB, row by row under the pointer; or the model, which also knocks out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ABSENT = {
 }
 
 
-def explorer(widget: Any) -> Baked:
+def explorer(widget: Any, *, model: bool = False) -> Baked:
     """See the module's first line."""
     widget.wait()
     now: Look = widget._look()
@@ -29,7 +29,7 @@ def explorer(widget: Any) -> Baked:
     sheets, whole = _sheets(now, list(parts))
     told = [(key, [step]) for key, step in sheets]
     every = {part: [step for (of, _, row), step in sheets if of == part and not row] for part in parts}
-    return Baked(
+    baked = Baked(
         state,
         free=("layer", "title"),
         groups=[
@@ -45,6 +45,16 @@ def explorer(widget: Any) -> Baked:
         },
         can=["every token as the one that looks, layers, heads, parts, statistics, the certificate, PNG", whole],
     )
+    if not model:
+        return baked
+    from ..thinking import attention_brain
+
+    baked.brain = attention_brain(widget)
+    baked.needs = {select: why for select, why in baked.needs.items() if "knocking" not in why}
+    baked.can.append(
+        "the model itself: knocked-out heads and tokens change the other heads and the classes, in this browser"
+    )
+    return baked
 
 
 def _layer(now: Look, part: str) -> int:

@@ -1,6 +1,7 @@
 /** The model in the page: ONNX Runtime Web, one thread of WebAssembly, from bytes that came with the page. */
 import * as ort from "onnxruntime-web/wasm";
 import type { Raw } from "../kit/read";
+import { attending } from "./attending";
 import type { BakedModel, Live } from "./baked";
 import { painting } from "./painting";
 import { fromBase64, gunzip } from "./unpack";
@@ -27,5 +28,5 @@ async function session(block: string, text: Text): Promise<ort.InferenceSession>
 export function think(brain: Raw, text: Text, model: BakedModel): Live {
   const begun = session(String(brain.block), text);
   const run: Run = async (inputs) => (await begun).run(inputs) as Promise<Record<string, ort.Tensor>>;
-  return painting(brain, run, model);
+  return brain.kind === "attention" ? attending(brain, run, model) : painting(brain, run, model);
 }
