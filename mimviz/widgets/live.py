@@ -69,9 +69,9 @@ class LiveWidget(anywidget.AnyWidget):
         """The widget as one HTML file that opens without a kernel and without a network; its text, written to `path` if given.
 
         What Python has answered goes with it and stays alive: hover, layers, heads, sliders, moments. What needs the kernel is
-        there, disabled, and says why. model: also the model itself, run by the browser (MaskPainter and, for one plain
-        ViT, AttentionExplorer; `pip install mimviz[share]`). Waits for answers that are on their way. Raises RuntimeError for a closed widget, TypeError
-        for a widget whose model stays in Python, FileNotFoundError where the page's script was not built.
+        there, disabled, and says why. model: also the model itself, run by the browser (MaskPainter and, of one plain ViT,
+        AttentionExplorer; `pip install 'mimviz[share]'`). Waits for answers that are on their way. Raises RuntimeError for a
+        closed widget, TypeError for a model that stays in Python, FileNotFoundError where the page's script was not built.
         """
         from ..share.page import widget_page
 
