@@ -15,21 +15,23 @@ _HOMES = {
     "MaskedModel": "grammar",
     "Run": "train", "fit": "train",
     "load_mim": "zoo", "load_vit": "zoo",
-    "AttentionExplorer": "widgets", "JudgeBoard": "widgets", "MaskPainter": "widgets", "RecipeLab": "widgets",
-    "RegisterInspector": "widgets", "SaliencyComparer": "widgets", "Studio": "widgets", "TargetExplorer": "widgets",
-    "TrainingMonitor": "widgets", "link": "widgets",
+    "inspect": "scale", "open_store": "scale",
+    "AttentionExplorer": "widgets", "DatasetExplorer": "widgets", "JudgeBoard": "widgets", "MaskPainter": "widgets",
+    "RecipeLab": "widgets", "RegisterInspector": "widgets", "SaliencyComparer": "widgets", "Studio": "widgets",
+    "TargetExplorer": "widgets", "TrainingMonitor": "widgets", "link": "widgets",
 }  # fmt: skip
 _PACKAGES = (
-    "core", "data", "vit", "lenses", "judges", "discover", "grammar", "recipes", "tune", "train", "studies", "zoo", "plot",
-    "widgets", "share",
+    "core", "data", "vit", "lenses", "judges", "discover", "grammar", "recipes", "tune", "train", "studies", "zoo", "scale",
+    "plot", "widgets", "share",
 )  # fmt: skip
 
 __all__ = [
-    "AttentionExplorer", "Encoder", "Grid", "Heatmap", "JudgeBoard", "Mask", "MaskPainter", "MaskedModel", "Outcome", "Picture",
-    "RecipeLab", "RegisterInspector", "Run", "SaliencyComparer", "Scene", "Studio", "TargetExplorer", "TrainingMonitor",
-    "encoder", "fit", "image", "images", "link", "load_mim", "load_vit",
-    "core", "data", "discover", "grammar", "judges", "lenses", "plot", "recipes", "share", "studies", "train", "tune", "vit",
-    "widgets", "zoo",
+    "AttentionExplorer", "DatasetExplorer", "Encoder", "Grid", "Heatmap", "JudgeBoard", "Mask", "MaskPainter", "MaskedModel",
+    "Outcome", "Picture", "RecipeLab", "RegisterInspector", "Run", "SaliencyComparer", "Scene", "Studio", "TargetExplorer",
+    "TrainingMonitor",
+    "encoder", "fit", "image", "images", "inspect", "link", "load_mim", "load_vit", "open_store",
+    "core", "data", "discover", "grammar", "judges", "lenses", "plot", "recipes", "scale", "share", "studies", "train", "tune",
+    "vit", "widgets", "zoo",
 ]  # fmt: skip
 
 
@@ -58,6 +60,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
         lenses,
         plot,
         recipes,
+        scale,
         share,
         studies,
         train,
@@ -69,10 +72,12 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from .core import Grid, Heatmap, Mask, Outcome, Picture
     from .data import image, images
     from .grammar import MaskedModel
+    from .scale import inspect, open_store
     from .train import Run, fit
     from .vit import Encoder, Scene, encoder
     from .widgets import (
         AttentionExplorer,
+        DatasetExplorer,
         JudgeBoard,
         MaskPainter,
         RecipeLab,

@@ -24,3 +24,15 @@ def label(word: Any) -> str:
 def label_of(value: Any) -> str:
     """A parameter: words by their label, everything else as Python writes it."""
     return label(value) if hasattr(value, "__dataclass_fields__") else repr(value)
+
+
+def word(given: Any, package: Any, argument: str) -> Any:
+    """A word of `package`, from its name or class or itself. ValueError for a name that there is not, TypeError for no word."""
+    if isinstance(given, str):
+        if given not in package.__all__:
+            raise ValueError(f"{argument} names {given!r}, but there are {', '.join(package.__all__)}")
+        return getattr(package, given)()
+    made = given() if isinstance(given, type) else given
+    if not callable(made):
+        raise TypeError(f"{argument} holds {made!r}, but names or words of {package.__name__} are wanted")
+    return made

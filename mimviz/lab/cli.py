@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a masked model on your own pictures",
     "export": "write a notebook as one page in which every widget stays alive",
     "tune": "make a classifier of a masked model, with labelled pictures",
+    "inspect": "ask a model about every picture of a dataset, and keep the answers",
 }
 # What a wrong file, value or environment raises; everything else is a fault of the program.
 EXPECTED = (ValueError, TypeError, OSError, LookupError, ImportError)

@@ -1,6 +1,8 @@
 """Widgets for notebooks: the Python halves. What draws them is built from `widgets/` into `static/`."""
 
 from .attention_explorer import AttentionExplorer
+from .dataset_explorer import DatasetExplorer
+from .dataset_gallery import DatasetGallery
 from .engine import Answer, Engine, Turn
 from .judge_board import JudgeBoard
 from .linking import Link, link
@@ -14,6 +16,6 @@ from .target_explorer import TargetExplorer
 from .training_monitor import TrainingMonitor
 
 __all__ = [
-    "Answer", "AttentionExplorer", "Engine", "JudgeBoard", "Link", "LiveWidget", "MaskPainter", "RecipeLab", "RegisterInspector",
-    "SaliencyComparer", "TargetExplorer", "Studio", "TrainingMonitor", "Turn", "link",
+    "Answer", "AttentionExplorer", "DatasetExplorer", "DatasetGallery", "Engine", "JudgeBoard", "Link", "LiveWidget", "MaskPainter",
+    "RecipeLab", "RegisterInspector", "SaliencyComparer", "TargetExplorer", "Studio", "TrainingMonitor", "Turn", "link",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from .. import judges, lenses
+from ..core.words import word
 
 
 def many(value: Any) -> list[Any]:
@@ -33,17 +34,9 @@ def name_of(model: nn.Module, index: int) -> str:
 
 def lens_of(method: Any) -> Any:
     """A lens, from its name or class or itself; ValueError for a name that there is not."""
-    return _word(method, lenses, "methods")
+    return word(method, lenses, "methods")
 
 
 def judge_of(judge: Any) -> Any:
     """The same of a judge."""
-    return _word(judge, judges, "judges")
-
-
-def _word(given: Any, package: Any, argument: str) -> Any:
-    if isinstance(given, str):
-        if given not in package.__all__:
-            raise ValueError(f"{argument} names {given!r}, but there are {', '.join(package.__all__)}")
-        return getattr(package, given)()
-    return given() if isinstance(given, type) else given
+    return word(judge, judges, "judges")

@@ -9,6 +9,7 @@ from pathlib import Path
 import traitlets as t
 
 from .attention_explorer import AttentionExplorer
+from .dataset_gallery import DatasetGallery
 from .judge_board import JudgeBoard
 from .live import LiveWidget
 from .mask_painter import MaskPainter
@@ -22,7 +23,7 @@ from .training_monitor import TrainingMonitor
 
 WIDGETS: tuple[type[LiveWidget], ...] = (
     Painted, MaskPainter, AttentionExplorer, RegisterInspector, SaliencyComparer, JudgeBoard, TrainedHere, RecipeLab,
-    TrainingMonitor, TargetExplorer,
+    TrainingMonitor, TargetExplorer, DatasetGallery,
 )  # fmt: skip
 TARGET = Path(__file__).parents[2] / "widgets" / "src" / "traits.ts"
 HEADER = "// The traits that Python and the browser share. Generated from Python: python -m mimviz.widgets.traits\n"

@@ -179,3 +179,25 @@ export interface TargetExplorerTraits {
   report: Record<string, unknown>;
   problem: Record<string, unknown>;
 }
+
+export interface DatasetGalleryTraits {
+  title: string;
+  columns: Record<string, unknown>[];
+  filters: Record<string, unknown>;
+  sort: string;
+  descending: boolean;
+  colour: string;
+  page: number;
+  size: number;
+  picked: number;
+  tools: string[];
+  wanted: string;
+  dark: boolean;
+  chosen: number;
+  clear: number;
+  found: Record<string, unknown>;
+  thumbnails: DataView;
+  detail: Record<string, unknown>;
+  picture: DataView;
+  problem: Record<string, unknown>;
+}
