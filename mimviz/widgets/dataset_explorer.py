@@ -64,9 +64,9 @@ class DatasetExplorer(ipywidgets.VBox):
         labels = (x, y) if x and y else ("first component", "second component")
         self.gallery = DatasetGallery(self.shelf, picture=self._shown, tools=list(TOOLS) if model is not None else [])
         self.scatter = _scatter(jscatter, places[self._at], labels, height)
+        self._recolour()  # before its widget is made: what is changed between that and its first view is not drawn
         self._listen()
         super().__init__([self.scatter.widget, self.gallery], layout=ipywidgets.Layout(width="100%"))
-        self._recolour()
 
     @property
     def rows(self) -> np.ndarray:
@@ -82,7 +82,8 @@ class DatasetExplorer(ipywidgets.VBox):
 
     def filter(self, **wanted: Any) -> DatasetExplorer:
         """A (least, most) pair for a column of numbers, None for no bound; a list of values of `label` or `class`; None for all."""
-        self.gallery.filters = self.shelf.checked({**self.gallery.filters, **wanted})
+        with self.gallery.together():
+            self.gallery.filters = self.shelf.checked({**self.gallery.filters, **wanted})
         return self
 
     def sort(self, column: str, *, descending: bool = False) -> DatasetExplorer:
@@ -132,7 +133,8 @@ class DatasetExplorer(ipywidgets.VBox):
     def _listen(self) -> None:
         self.gallery.observe(lambda change: self._pick(change["new"]), "picked")
         self.gallery.observe(lambda _: self._thin(), "found")
-        self.gallery.observe(lambda _: self._recolour(), ["colour", "dark"])
+        self.gallery.observe(lambda _: self._recolour(), "colour")
+        self.gallery.observe(lambda change: self.scatter.background(DARK if change["new"] else LIGHT), "dark")
         self.gallery.observe(lambda change: change["new"] and self._asked(change["new"]), "wanted")
         self.scatter.widget.observe(lambda change: self._lassoed(change["new"]), "selection")
 
@@ -148,15 +150,15 @@ class DatasetExplorer(ipywidgets.VBox):
         row = -1 if change["new"] is None else change["new"]
         if not -1 <= row < self.store.rows:
             raise t.TraitError(f"picked is {row}, but this store has rows 0 to {self.store.rows - 1}")
-        self.gallery.picked = row
+        with self.gallery.together():
+            self.gallery.picked = row
 
     def _lassoed(self, points: Any) -> None:
         chosen = self._at[np.asarray([] if points is None else points, dtype=int)]
-        if len(chosen) == 1:
-            self.gallery.choose(None)
-            self.gallery.picked = int(chosen[0])
-        else:
-            self.gallery.choose(chosen if len(chosen) else None)
+        with self.gallery.together():
+            self.gallery.choose(chosen if len(chosen) > 1 else None)
+            if len(chosen) == 1:
+                self.gallery.picked = int(chosen[0])
 
     def _thin(self) -> None:
         """The scatter shows what passes the filters; the lasso alone hides nothing."""
@@ -166,11 +168,12 @@ class DatasetExplorer(ipywidgets.VBox):
 
     def _recolour(self) -> None:
         name = self.gallery.colour
-        self.scatter.background(DARK if self.gallery.dark else LIGHT)
         if name:
-            values = self.shelf.column(name)[self._at]
             many = self.shelf.kind(name) == CLASS
-            self.scatter.color(by=_ranked(values) if many else _filled(values), map="turbo" if many else "viridis")
+            values = (_ranked if many else _filled)(self.shelf.column(name)[self._at])
+            limits = float(values.min()), max(float(values.max()), float(values.min()) + 1e-9)
+            self.scatter.color(by=values, map="turbo" if many else "viridis", norm=limits)
+            self.scatter.legend(not many)  # of classes, the colours only tell neighbours apart
 
     def _asked(self, tool: str) -> None:
         try:
@@ -214,9 +217,9 @@ def _scatter(jscatter: Any, places: np.ndarray, labels: Sequence[str], height: i
     import pandas
 
     table = pandas.DataFrame({"x": places[:, 0], "y": places[:, 1]})
-    made = jscatter.Scatter(x="x", y="y", data=table, height=height)
+    size = max(3, min(8, round(400 / max(len(places), 1) ** 0.5)))
+    made = jscatter.Scatter(x="x", y="y", data=table, height=height, size=size, opacity=0.85)
     made.axes(True, labels=list(labels), grid=False)
-    made.size(max(3, min(8, round(400 / max(len(places), 1) ** 0.5))))
     return made
 
 
