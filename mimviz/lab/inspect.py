@@ -45,7 +45,7 @@ def run_inspect(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    words = {
+    words: dict[str, Any] = {
         "lenses": [spoken(each, lenses, "--lenses") for each in args.lenses],
         "judges": [spoken(each, judges, "--judges") for each in args.judges],
     }

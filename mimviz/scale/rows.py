@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +45,7 @@ def rows(source: Any, *, image: str | None = None, label: str | None = None) -> 
 
 def batches(
     found: Sequence[Row], spans: Iterable[range], size: tuple[int, int], *, small: int | None
-) -> Iterator[list[Read]]:
+) -> Generator[list[Read], None, None]:
     """The rows of each span, decoded on all cores while the ones before them are being used."""
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1), thread_name_prefix="mimviz-decode") as pool:
         waiting: deque[list[Future[Read]]] = deque()

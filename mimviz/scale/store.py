@@ -124,7 +124,7 @@ class Store:
         """All columns of one picture."""
         return self.take([number])[0]
 
-    def take(self, numbers: Sequence[int], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    def take(self, numbers: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The rows with these numbers, in this order: only the groups of rows that hold them are read."""
         import pyarrow.parquet as pq
 

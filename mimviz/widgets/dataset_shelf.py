@@ -76,7 +76,7 @@ class Shelf:
         values = self.column(sort)[rows]
         return rows[np.argsort(-values if descending else values, kind="stable")]
 
-    def page(self, rows: Sequence[int], sort: str) -> tuple[list[dict[str, Any]], bytes]:
+    def page(self, rows: Sequence[int] | np.ndarray, sort: str) -> tuple[list[dict[str, Any]], bytes]:
         """({row, name, label, told, error, size} of each, their thumbnails one after another)."""
         found, data = [], b""
         show = [] if sort in ("row", "label") else [sort]
