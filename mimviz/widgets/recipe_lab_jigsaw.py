@@ -31,7 +31,7 @@ def jigsaw_panel(model: Any, shown: Tensor, outcome: Outcome) -> Panel:
     meaning = "patches whose places are asked: shuffled, where the model puts them, where they belong"
     blank = (seats < 0).to(torch.uint8).numpy().tobytes()
     return picture_panel(
-        "jigsaw", "jigsaw", meaning, array, grid.shape, figure="jigsaw", moves=moves, say=say, blank=blank, hatched=True
+        "jigsaw", "jigsaw", meaning, array, grid.shape, figure="jigsaw", moves=moves, say=say, blank=blank
     )
 
 

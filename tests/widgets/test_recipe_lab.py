@@ -82,7 +82,7 @@ def test_controls_come_from_fields_and_defaults():
     assert made["dim"]["value"] == 64 and made["normalize"]["kind"] == "toggle"
     inner = controls(words("where")["Highest"], {"score": {"word": "Coloured", "options": {}}})
     assert inner[1]["kind"] == "word" and inner[2]["path"][0] == "score"
-    assert controls(targets.Features, {})[1]["choices"] == ["none", "layer", "instance"]
+    assert controls(targets.Features, {})[1]["choices"] == ["none", "layer", "patch", "l2", "instance"]
 
 
 def test_a_paper_is_told_from_its_file():

@@ -1,6 +1,7 @@
 /** A picture whose patches fly from place to place. No DOM. */
 import type { Pixels } from "./compose";
 import type { Grid } from "./grid";
+import type { Mask } from "./mask";
 
 /** [patch, where it lies, where the model puts it], numbers of places row by row. */
 export type Move = [number, number, number];
@@ -19,12 +20,13 @@ export function lyingAt(moves: Move[], place: number, stage: Stage): number | nu
   return moves.find((move) => placeOf(move, stage) === place)?.[0] ?? null;
 }
 
-/** The picture on the way between two stages, `part` 0..1 of the way; who moves is on top, and what it leaves is grey. */
-export function flying(picture: Pixels, grid: Grid, moves: Move[], from: Stage, to: Stage, part: number): Pixels {
+/** The picture on the way between two stages, `part` 0..1 of the way; who moves is on top, what it leaves and what was not seen is grey. */
+export function flying(picture: Pixels, grid: Grid, moves: Move[], from: Stage, to: Stage, part: number, unseen: Mask | null = null): Pixels {
   const { width, height } = picture;
   const data = picture.data.slice();
   const [w, h] = [width / grid.cols, height / grid.rows];
   const at = (place: number): [number, number] => [(place % grid.cols) * w, Math.floor(place / grid.cols) * h];
+  unseen?.forEach((out, place) => out && fill(data, width, at(place), w, h));
   for (const [patch] of moves) fill(data, width, at(patch), w, h);
   for (const move of moves) {
     const [a, b] = [at(placeOf(move, from)), at(placeOf(move, to))];

@@ -22,6 +22,10 @@ test("on the way it is between the two places, and what it left is grey", () => 
   expect(reds(flying(picture, grid, [[0, 0, 1]], "lies", "put", 1) as typeof picture)[1]).toBe(10);
 });
 
+test("what was not seen is grey, and a patch may lie on it", () => {
+  expect(reds(flying(picture, grid, [[0, 0, 2]], "put", "put", 1, Uint8Array.from([0, 0, 1, 1])) as typeof picture)).toEqual([128, 20, 10, 128]);
+});
+
 test("who lies where", () => {
   expect(lyingAt(moves, 0, "lies")).toBe(3);
   expect(lyingAt(moves, 1, "put")).toBe(3);

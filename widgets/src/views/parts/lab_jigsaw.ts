@@ -67,7 +67,7 @@ export class LabJigsaw implements LabFigure {
 
   private paint(from: Stage, to: Stage, part: number): void {
     const { pixels, said } = this;
-    this.panel.show(pixels && flying(pixels, said, said.moves, from, to, part), "cannot be drawn");
+    this.panel.show(pixels && flying(pixels, said, said.moves, from, to, part, said.blank), "cannot be drawn");
   }
 
   say(ring: Patch | null): void {

@@ -78,7 +78,7 @@ export class LabPanels {
   mark(grid: Grid, hover: Patch | null, query: Patch | null): void {
     for (const { figure, said } of this.shown.values()) {
       const ring = sameplace(grid, hover, said);
-      const blank = said.blank;
+      const blank = said.figure === "jigsaw" ? null : said.blank; // its patches may lie on places that were not seen
       figure.say(ring);
       figure.panel?.mark({
         grid: said, mask: blank && said.hatched ? blank : null, veil: blank && !said.hatched ? invert(blank) : null, strong: true, ring, brush: [],
