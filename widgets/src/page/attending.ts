@@ -1,7 +1,7 @@
 /** A ViT that answers an explorer: knocked-out heads and tokens, from one run of its graph. */
 import { Tensor } from "onnxruntime-web/wasm";
 import { readKnockouts } from "../kit/knockouts";
-import { type Raw, list, text } from "../kit/read";
+import { type Raw, list, record, text } from "../kit/read";
 import { patchOf } from "../kit/stacks";
 import type { BakedModel, Live } from "./baked";
 import type { Run } from "./model";
@@ -46,10 +46,11 @@ export function attending(brain: Raw, run: Run, model: BakedModel): Live {
     const ofLayer = (each: number) => Array.from({ length: heads }, (_, head) => row(now.maps, each, head, at));
     const overview = join(Array.from({ length: layers }, (_, each) => encode(ofLayer(each), front.length)));
     const exact = Float32Array.from(ofLayer(layer).flatMap((each) => [...each]));
+    const report = record(model.get("report"));
     const what = { version: now.version, part: "encoder" };
     return {
       version: now.version, overview, overview_info: { ...what, query }, exact: new DataView(exact.buffer), exact_info: { ...what, layer, query },
-      report: { ...(model.get("report") as Raw), ...what, ms: now.ms, classes: [classes(now.logits, untouched, names)], certificate: {} },
+      report: { ...report, ...what, models: list(report.models).map((each) => ({ ...record(each), device: "this browser" })), ms: now.ms, classes: [classes(now.logits, untouched, names)], certificate: {} },
     };
   };
 
