@@ -2,8 +2,9 @@
 import type { AnyModel } from "@anywidget/types";
 import { asBytes } from "../kit/binary";
 import { type Found, type Item, readFound, saysCount } from "../kit/gallery";
-import { follow, listen, renderer } from "../kit/lifetime";
+import { follow, listen } from "../kit/lifetime";
 import { list, number, record, text } from "../kit/read";
+import { renderer } from "../kit/renderer";
 import { readProblem } from "../kit/report";
 import type { DatasetGalleryTraits } from "../traits";
 import { DatasetFilters } from "./parts/dataset_filters";
