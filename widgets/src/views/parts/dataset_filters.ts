@@ -62,7 +62,10 @@ export class DatasetFilters {
     listen(this.colour, "change", () => this.put({ colour: this.colour.value }), signal);
     listen(this.order, "click", () => this.put({ descending: !this.model.get("descending") }), signal);
     listen(this.which, "change", () => (this.offerValues(), this.showBounds()), signal);
-    for (const input of [this.least, this.most]) listen(input, "change", () => this.bound(), signal);
+    for (const input of [this.least, this.most]) {
+      listen(input, "change", () => this.bound(), signal);
+      listen(input, "keydown", (event) => event.key === "Enter" && this.bound(), signal); // JupyterLab keeps Enter's change
+    }
     listen(this.value, "change", () => this.add(), signal);
   }
 
