@@ -60,7 +60,8 @@ class DatasetGallery(LiveWidget, bundle="dataset_gallery"):
         self.shelf, self._picture, self._only = shelf, picture, None
         self.rows = np.arange(shelf.store.rows)
         numbers = [name for name in shelf.names if shelf.kind(name) != CLASS]
-        colour = "loss" if "loss" in numbers else next(iter(numbers), "")
+        told = [name for name in numbers if np.isfinite(shelf.column(name)).any()]
+        colour = "loss" if "loss" in told else next(iter(told), "")
         super().__init__(title=_title(shelf), columns=shelf.about(), colour=colour, **options)
         self._ask()
 
