@@ -102,12 +102,13 @@ export function paintMap(entry: Entry, range: Range, map: MapName, picture: Pixe
   const { width, height } = picture;
   const table = colourMap(entry.signed ? "diverging" : map);
   const scale = range.max > range.min ? 255 / (range.max - range.min) : 0;
+  const none = entry.signed && scale === 0 ? 127.5 : 0; // a signed map of zeros is neither for nor against
   const data = new Uint8ClampedArray(picture.data);
   for (let y = 0, to = 0; y < height; y++) {
     const row = cellOf(y, height, entry.rows) * entry.cols;
     for (let x = 0; x < width; x++, to += 4) {
       const value = entry.values[row + cellOf(x, width, entry.cols)]!;
-      const at = 3 * Math.round(Math.min(255, Math.max(0, (value - range.min) * scale)));
+      const at = 3 * Math.round(Math.min(255, Math.max(0, none + (value - range.min) * scale)));
       for (let c = 0; c < 3; c++) data[to + c] = data[to + c]! * (1 - opacity) + table[at + c]! * opacity;
     }
   }

@@ -72,8 +72,10 @@ describe("pixels", () => {
 
   test("signed maps diverge: zero is the middle of the map", () => {
     const zero = entry({ signed: true, values: Float32Array.of(0, 0, 0, 0) });
-    const [r, g, b] = paintMap(zero, { min: -1, max: 1 }, "viridis", picture, 1).data;
-    expect([r, g, b]).toEqual([...colourMap("diverging").slice(3 * 128, 3 * 128 + 3)]);
+    for (const reach of [1, 0]) {
+      const [r, g, b] = paintMap(zero, { min: -reach, max: reach }, "viridis", picture, 1).data;
+      expect([r, g, b]).toEqual([...colourMap("diverging").slice(3 * 128, 3 * 128 + 3)]);
+    }
   });
 
   test("the value under a point, the edge included", () => {
