@@ -10,7 +10,7 @@ main() {
   local parts=("$@") part
   [ $# -gt 0 ] || parts=(lint front frame python notebooks docs browser wheel)
   install_mimviz -e '.[test]'
-  need_lxt
+  need_oracles
   export PATH="$root/.venv/bin:$PATH"
   need_node
   for part in "${parts[@]}"; do
@@ -62,8 +62,9 @@ run_pytest() { # on a CI machine a skipped test is a failure, unless it waits fo
   rm -f "$log"
 }
 
-need_lxt() { # an oracle whose rules need nothing of what it asks for (bitsandbytes, accelerate, open_clip)
-  "$root/.venv/bin/python" -c 'import lxt.explicit.rules' 2>/dev/null || "$root/.venv/bin/python" -m pip install --quiet --no-deps 'lxt>=2.1'
+need_oracles() { # to compare with: what they need for these parts of them is here; what else they ask for (trainers, bitsandbytes) is not
+  local python="$root/.venv/bin/python"
+  "$python" -c 'import lxt.explicit.rules, lightly.loss' 2>/dev/null || "$python" -m pip install --quiet --no-deps 'lxt>=2.1' 'lightly>=1.5' 'lightly-utils'
 }
 
 need_node() { # Node from PyPI where there is none, or an old one

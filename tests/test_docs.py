@@ -37,7 +37,7 @@ def test_readme_commands_are_well_formed():
 # What stands in a page for what a reader has: a name that would be downloaded, steps that would take hours. Each must be found.
 INSTEAD = {
     "README.md": {
-        "batches, steps=500": 'mv.data.dataset("photos", size=64).batches(4, model), steps=2',
+        "batches, steps=500": 'mv.data.dataset("photos", size=64).batches(4, recipe), steps=2',
         'positions="sincos"': 'positions="sincos", embed_dim=24, depth=1, num_heads=2',
         "mv.lenses.IntegratedGradients()(scene)": "mv.lenses.IntegratedGradients(steps=4)(scene)",
         "mv.judges.Deletion()(scene, heat)": "mv.judges.Deletion(steps=4)(scene, heat)",

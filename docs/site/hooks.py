@@ -55,9 +55,11 @@ PACKAGES = (
     "recipes",
     "tune",
     "train",
+    "studies",
     "zoo",
     "plot",
     "widgets",
+    "share",
 )
 
 
