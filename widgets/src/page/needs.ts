@@ -19,6 +19,7 @@ function mark(element: HTMLElement, why: string): void {
   const title = `Needs the kernel: ${why}`;
   if (element.title !== title) element.title = title;
   element.dataset.needs = "kernel";
+  if (element.getAttribute("aria-disabled") !== "true") element.setAttribute("aria-disabled", "true"); // its words are faint with it
   const controls = element.matches(CONTROLS) ? [element] : element.querySelectorAll<HTMLElement>(CONTROLS);
   for (const control of controls as Iterable<HTMLButtonElement>) {
     if (!control.disabled) control.disabled = true;

@@ -1,4 +1,5 @@
 /** The five linked panels: original, masked, reconstruction, pasted, error. */
+import { saysMap } from "../../kit/alt";
 import { colourMap } from "../../kit/colours";
 import { type Pixels, type Range, colourize, compose, meanColour, rangeOf, valueAt } from "../../kit/compose";
 import { type Grid, type Patch, indexOf } from "../../kit/grid";
@@ -62,6 +63,9 @@ export class Gallery {
     this.pasted.show(shown);
     this.error.show(this.range && colourize(error, grid, colourMap("magma"), this.range));
     this.bar.show(this.range, "magma");
+    this.masked.describe(`${count(mask)} of ${mask.length} patches hidden`);
+    for (const panel of [this.reconstruction, this.pasted]) panel.describe(picture ? `${count(answered)} of ${answered.length} patches guessed` : waiting);
+    this.error.describe(this.range ? saysMap(error, grid, (value) => value.toFixed(3)) : waiting);
     this.changed = true;
   }
 

@@ -1,4 +1,5 @@
 /** The heads of one layer of every model over the picture: a panel for each, or one for their mean or maximum. */
+import { saysMap } from "../../kit/alt";
 import { type MapName, colourMap } from "../../kit/colours";
 import { type Range, colourize, rangeOf } from "../../kit/compose";
 import type { Exploration } from "../../kit/exploration";
@@ -47,6 +48,10 @@ class HeadPanel {
     this.panel.root.classList.add("mv-heat");
     listen(this.caption, "click", () => gallery.choose(this), signal);
     listen(this.out, "click", () => gallery.toggle(this), signal);
+  }
+
+  describe(words: string): void {
+    this.panel.describe(words, this.caption.textContent ?? "");
   }
 
   name(words: string, hint: string, chosen: boolean, out: boolean | null): void {
@@ -109,6 +114,7 @@ export class Heads {
       const range = each.range && (look.shared ? shared : each.range);
       const pixels = each.row && range ? colourize(each.row.patches, each.shape, colourMap(look.map), range) : null;
       each.panel.show(pixels, each.known ? "this pass has no such token" : waiting);
+      each.describe(each.row ? saysMap(each.row.patches, each.shape, weight) : waiting);
       each.panel.stale = !each.known;
       each.bar.show(range, look.map);
     }

@@ -54,7 +54,7 @@ export class MapPanel {
     setText(this.warning, wrong);
     this.words.hidden = !look.describe || !entry?.words;
     setText(this.words, entry?.words ?? "");
-    if (entry?.words) this.panel.frame.querySelector("canvas")?.setAttribute("aria-label", `${entry.method} map. ${entry.words}`);
+    this.panel.describe(ready ? entry.words || `${short(range.min)} to ${short(range.max)}` : entry?.error ? wrong : wait);
   }
 
   /** What is on display here. */

@@ -18,8 +18,8 @@ export class Panel {
 
   constructor(
     readonly name: string,
-    caption: string,
-    meaning: string,
+    private readonly caption: string,
+    private readonly meaning: string,
   ) {
     this.base = h("canvas", { class: "mv-base", width: 1, height: 1, "data-panel": name, role: "img", "aria-label": `${caption}: ${meaning}` });
     this.frame = h("div", { class: "mv-frame", "data-frame": name }, this.base, this.over, this.empty);
@@ -37,6 +37,12 @@ export class Panel {
     if (this.base.width !== width) this.base.width = width;
     if (this.base.height !== height) this.base.height = height;
     this.base.getContext("2d")?.putImageData(new ImageData(data, width, height), 0, 0);
+  }
+
+  /** Put what the picture holds into words, for those who do not see it. */
+  describe(words: string, caption = this.caption): void {
+    const said = `${caption}: ${this.meaning}. ${words}`;
+    if (this.base.getAttribute("aria-label") !== said) this.base.setAttribute("aria-label", said);
   }
 
   /** Once a frame at most: a fast hand moves several times between two frames. */

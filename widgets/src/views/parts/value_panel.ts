@@ -1,4 +1,5 @@
 /** A map of raw numbers with its colour bar: the number under the cursor, the true range. */
+import { saysMap } from "../../kit/alt";
 import { type MapName, colourMap } from "../../kit/colours";
 import { type Range, colourize, rangeOf, valueAt } from "../../kit/compose";
 import type { Grid, Patch } from "../../kit/grid";
@@ -42,6 +43,7 @@ export class ValuePanel {
     this.known = range !== null && values.length > 0;
     const name = this.signed ? "diverging" : map;
     this.panel.show(this.known ? colourize(values, grid, colourMap(name), range!) : null, instead);
+    this.panel.describe(this.known ? `${this.unit} ${saysMap(values, grid, brief)}` : instead);
     this.bar.show(this.known ? range : null, name);
   }
 
