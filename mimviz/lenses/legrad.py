@@ -42,14 +42,9 @@ class LeGrad:
         """(B, layers, rows, cols): the map of each layer from `start_layer` on."""
         first, kept = layer_number(scene, self.start_layer), scene.trace.kept
         if len(scene.anatomy.stages) > 1:
-            raise TypeError(
-                f"{scene.anatomy.family} has layers of other widths than its head reads, so they have no scores"
-            )
+            raise TypeError(f"{scene.anatomy.family} has layers of other widths than its head reads: they have no scores")
         numbers = range(first, len(scene.trace.layers))
-        means, graph = (
-            cache(partial(_by_means, scene)),
-            cache(partial(_graph, scene)),
-        )  # once for all layers that need them
+        means, graph = cache(partial(_by_means, scene)), cache(partial(_graph, scene))  # once for all layers
         maps = [kept(("formation", layer), partial(_raising, scene, layer, means, graph)) for layer in numbers]
         return torch.stack([on_grid(scene, each) for each in maps], 1)
 

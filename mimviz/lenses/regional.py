@@ -28,8 +28,7 @@ class RegionalMultiScale:
     """(B, H, W), signed, in bits: by how much the log odds of the target's class fall when the region of a pixel is taken out.
 
     scales: about how many superpixels each. samples: fillings of each region. spread: times the border's standard deviation; 0
-    fills with its mean colour. smoothing: probabilities become (p · n + 1) / (n + classes), with n pictures, so that none is 0
-    or 1.
+    fills with its mean colour. smoothing: probabilities become (p · n + 1) / (n + classes), n pictures: none is 0 or 1.
     """
 
     scales: tuple[int, ...] = (25, 50, 100)
