@@ -33,6 +33,6 @@ def word(given: Any, package: Any, argument: str) -> Any:
             raise ValueError(f"{argument} names {given!r}, but there are {', '.join(package.__all__)}")
         return getattr(package, given)()
     made = given() if isinstance(given, type) else given
-    if not callable(made):
+    if not (callable(made) or hasattr(made, "stream")):  # one that only streams has a last map as well
         raise TypeError(f"{argument} holds {made!r}, but names or words of {package.__name__} are wanted")
     return made

@@ -97,16 +97,3 @@ class PatchContrast:
     def cosines(a: Rows, b: Rows) -> Float[Tensor, "B M M"]:
         """Of every row of `a` with every row of `b`, picture by picture."""
         return F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).transpose(1, 2)
-
-
-def nt_xent(a: Tensor, b: Tensor, tau: float = 0.5) -> Tensor:
-    """−log of the other view's share of exp(cosine / τ) among all others, the mean of 2 B rows (SimCLR, equation 1)."""
-    z = F.normalize(torch.cat([a, b]), dim=1)
-    alike = (z @ z.T / tau).fill_diagonal_(-torch.inf)
-    return F.cross_entropy(alike, torch.arange(len(z), device=z.device).roll(len(a)))
-
-
-def mean_entropy(chances: Float[Tensor, "B K"]) -> Tensor:
-    """Entropy of the mean of chances, in nats: log K where all K are chosen alike, 0 where all rows choose one. MSN's me-max."""
-    mean = chances.mean(0)
-    return -torch.xlogy(mean, mean).sum()

@@ -84,6 +84,8 @@ def environment(private: Path, token: str) -> dict[str, str]:
     page.mkdir()
     quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
     (page / "page_config.json").write_text(json.dumps(quiet), encoding="utf-8")
+    alone = {"ServerApp": {"jpserver_extensions": {"voila.server_extension": False}}}  # it warns, and has a page of its own
+    (private / "jupyter_server_config.json").write_text(json.dumps(alone), encoding="utf-8")
     inherited = dict(os.environ)
     return inherited | {
         "JUPYTER_TOKEN": token,

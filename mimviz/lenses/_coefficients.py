@@ -12,7 +12,6 @@ from torch import Tensor
 from ..core import seeded
 from ..vit import Scene
 from ..vit.evaluating import evaluating
-from ..vit.only_read import only_read
 from ._probing import Probe
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def probability(scene: Scene, images: Tensor) -> Tensor:
     if callable(scene.target):
         return scene.score(images)
     ask = scene._scorer
-    with evaluating(scene.model), only_read(scene.model):
+    with evaluating(scene.model):  # a whole pass: many steps magnify the rounding of one token, which depends on the batch
         logits = scene.model(images)
     return (ask(logits) - logits.logsumexp(-1)).exp()
 

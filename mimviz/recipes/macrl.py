@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from ..core import Mask, Outcome, seeded
 from ..grammar import MaskedModel
-from ..grammar.losses import absolute, nt_xent
+from ..grammar.contrast import nt_xent
+from ..grammar.losses import absolute
 from ..grammar.views import Views
 from ..grammar.where import Highest
 from ..vit import Encoder, evaluating

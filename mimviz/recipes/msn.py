@@ -17,9 +17,10 @@ from torch import Tensor
 
 from ..core import Mask, Outcome
 from ..grammar import EMA, MaskedModel
+from ..grammar.contrast import mean_entropy
 from ..grammar.decoders import Prototypes
 from ..grammar.how import Drop
-from ..grammar.losses import cross_entropy, mean_entropy
+from ..grammar.losses import cross_entropy
 from ..grammar.targets import Choices
 from ..grammar.targets.choices import summary
 from ..grammar.views import Views

@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core import Mask, Outcome
+from ..grammar.contrast import nt_xent
 from ..grammar.corrupted import Corrupted
 from ..grammar.decoders import Linear
 from ..grammar.how import Corrupt
-from ..grammar.losses import absolute, nt_xent
+from ..grammar.losses import absolute
 from ..grammar.targets import Pixels
 from ..grammar.where import Groups
 from ..vit import Encoder

@@ -82,8 +82,10 @@ def _cause(scene: Scene) -> str:
 
 def _saturated(scene: Scene) -> str:
     """The sentence for a function of the logits that all their differences together move by less than a thousandth."""
+    if not callable(scene.target):  # before the trace is asked for: a map of one pass shall not cost two
+        return ""
     logits = scene.trace.logits
-    if not callable(scene.target) or not isinstance(logits, Tensor) or logits.ndim != 2:
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
         return ""
     with torch.enable_grad():
         logits = logits.detach().float().requires_grad_()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 import mimviz as mv
 from mimviz.core import Mask
-from mimviz.grammar.losses import mean_entropy
+from mimviz.grammar.contrast import mean_entropy
 from mimviz.grammar.sinkhorn import sinkhorn
 from mimviz.grammar.views import Views
 
