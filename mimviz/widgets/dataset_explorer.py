@@ -131,12 +131,13 @@ class DatasetExplorer(ipywidgets.VBox):
     # --- inside ---
 
     def _listen(self) -> None:
+        # first of all: the library makes its widget when it is first asked for, and two threads that ask make two
+        self.scatter.widget.observe(lambda change: self._lassoed(change["new"]), "selection")
         self.gallery.observe(lambda change: self._pick(change["new"]), "picked")
         self.gallery.observe(lambda _: self._thin(), "found")
         self.gallery.observe(lambda _: self._recolour(), "colour")
         self.gallery.observe(lambda change: self.scatter.background(DARK if change["new"] else LIGHT), "dark")
         self.gallery.observe(lambda change: change["new"] and self._asked(change["new"]), "wanted")
-        self.scatter.widget.observe(lambda change: self._lassoed(change["new"]), "selection")
 
     def _pick(self, row: int) -> None:
         self.picked = None if row < 0 else row

@@ -54,8 +54,9 @@ def test_sorted_filtered_picked_and_opened(notebook, shown, screenshots):
         page.wait_for_timeout(500)
         assert notebook.ask("print(explorer.gallery.dark)") == dark
         page.screenshot(path=screenshots / f"dataset_{theme.split()[-1].lower()}.png")
+    before = page.locator(".mv-explorer").count()  # those of other tests are on the page, too
     shown.get_by_role("button", name="attention explorer").click()
-    page.locator(".mv-explorer").last.wait_for()
+    page.wait_for_function("before => document.querySelectorAll('.mv-explorer').length > before", arg=before)
     assert notebook.ask("print(type(explorer.children[-1]).__name__)") == "AttentionExplorer"
 
 
