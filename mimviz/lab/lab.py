@@ -50,17 +50,26 @@ def run_lab(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="mimviz-lab-") as private:
         token = secrets.token_hex(24)
         server = subprocess.Popen(command(folder, port), env=environment(Path(private), token))
-        stop = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        try:
-            wait_until_ready(server, port)
-            tell_address(f"http://{HOST}:{port}/lab/tree/{FIRST}?token={token}", browser=not args.no_browser)
-            return server.wait()
-        except KeyboardInterrupt:
-            print("\nmimviz lab: closed. Your lessons stay in", folder)
-            return 0
-        finally:
-            end(server)
-            signal.signal(signal.SIGTERM, stop)
+        address = f"http://{HOST}:{port}/lab/tree/{FIRST}?token={token}"
+        farewell = f"mimviz lab: closed. Your lessons stay in {folder}"
+        return attend(server, address, browser=not args.no_browser, farewell=farewell)
+
+
+def attend(
+    server: subprocess.Popen, address: str, *, browser: bool, farewell: str, what="JupyterLab", ends="JupyterLab"
+) -> int:
+    """Say where the server is once it answers, and stay until it ends; Ctrl-C ends it, as does the end of this process."""
+    stop = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        wait_until_ready(server, int(address.split(":")[2].split("/")[0]), what=what)
+        tell_address(address, browser=browser, what=ends)
+        return server.wait()
+    except KeyboardInterrupt:
+        print(f"\n{farewell}")
+        return 0
+    finally:
+        end(server)
+        signal.signal(signal.SIGTERM, stop)
 
 
 def command(folder: Path, port: int) -> list[str]:
@@ -84,7 +93,9 @@ def environment(private: Path, token: str) -> dict[str, str]:
     page.mkdir()
     quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
     (page / "page_config.json").write_text(json.dumps(quiet), encoding="utf-8")
-    alone = {"ServerApp": {"jpserver_extensions": {"voila.server_extension": False}}}  # it warns, and has a page of its own
+    alone = {
+        "ServerApp": {"jpserver_extensions": {"voila.server_extension": False}}
+    }  # it warns, and has a page of its own
     (private / "jupyter_server_config.json").write_text(json.dumps(alone), encoding="utf-8")
     inherited = dict(os.environ)
     return inherited | {

@@ -3,14 +3,13 @@
 import argparse
 import json
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from .lab import HOST, choose_port, end, environment, tell_address, wait_until_ready
+from .lab import HOST, attend, choose_port, environment
 
 PAGE = "studio.ipynb"
 
@@ -40,17 +39,8 @@ def run_studio(args: argparse.Namespace) -> int:
         # not on the command line, where other users could read it
         (private / "voila.json").write_text(json.dumps({"Voila": {"token": token}}), "utf-8")
         server = subprocess.Popen(command(page, port), env=environment(private, token))
-        stop = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        try:
-            wait_until_ready(server, port, what="Voilà")
-            tell_address(f"http://{HOST}:{port}/?token={token}", browser=not args.no_browser, what="the studio")
-            return server.wait()
-        except KeyboardInterrupt:
-            print("\nmimviz studio: closed.")
-            return 0
-        finally:
-            end(server)
-            signal.signal(signal.SIGTERM, stop)
+        address, farewell = f"http://{HOST}:{port}/?token={token}", "mimviz studio: closed."
+        return attend(server, address, browser=not args.no_browser, farewell=farewell, what="Voilà", ends="the studio")
 
 
 def _check(args: argparse.Namespace) -> None:
